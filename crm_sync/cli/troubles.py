@@ -1,0 +1,60 @@
+"""Errors as a command tells them: a code for scripts and one sentence for people. Never a secret."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+from redis.exceptions import RedisError
+from sqlalchemy.exc import ArgumentError, InterfaceError, NoSuchModuleError, OperationalError
+from sqlalchemy.exc import TimeoutError as PoolTimeoutError
+
+from crm_sync.errors import ConfigError, CrmSyncError
+from crm_sync.telemetry.logging import redact_text
+
+
+@dataclass(frozen=True, slots=True)
+class Trouble:
+    """Why a command could not be done. ``setting`` names the option or setting to mend, where it is one."""
+
+    code: str
+    message: str
+    setting: str | None = None
+
+
+def in_words(error: Exception) -> Trouble | None:
+    """What to tell about an error; None for one that nobody foresaw."""
+    if isinstance(error, ConfigError):
+        return Trouble("config_error", str(error), error.setting)
+    if isinstance(error, CrmSyncError):
+        return Trouble(_snake(type(error).__name__), str(error))
+    if isinstance(error, ArgumentError | NoSuchModuleError):
+        return Trouble(
+            "config_error",
+            "CRM_SYNC_DATABASE_URL is no database URL we know; "
+            "write it as postgresql://user:password@host/database, or leave it empty for SQLite.",
+            "CRM_SYNC_DATABASE_URL",
+        )
+    if isinstance(error, OperationalError | InterfaceError | PoolTimeoutError):
+        return Trouble(
+            "database_unreachable",
+            f"The database does not answer ({reason(error)}); check that it runs, and CRM_SYNC_DATABASE_URL.",
+        )
+    if isinstance(error, RedisError):
+        return Trouble(
+            "redis_unreachable",
+            f"Redis does not answer ({reason(error)}); check that it runs, and CRM_SYNC_REDIS_URL.",
+        )
+    if isinstance(error, PermissionError):
+        return Trouble("not_permitted", f"{error.filename} may not be read or written; check who owns it.")
+    return None
+
+
+def reason(error: BaseException) -> str:
+    """The first line of what a driver says, without secrets and without its closing full stop."""
+    words = str(getattr(error, "orig", None) or error).strip() or type(error).__name__
+    return redact_text(words.splitlines()[0]).rstrip(".")
+
+
+def _snake(name: str) -> str:
+    return re.sub(r"(?<=[a-z])(?=[A-Z])", "_", name).lower()

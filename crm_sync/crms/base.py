@@ -1,0 +1,211 @@
+"""What a CRM is to the engine, and what the engine offers a CRM. Neither knows more of the other than this.
+
+A CRM is a folder with an :class:`App`: its manifest (``app.yml``), a function that connects (makes the client
+kept for a hook), a processor (one handler for each event name) and a setup. A processor does its work through a
+:class:`Port`, which stands for the journal, the links and Chatwoot:
+
+* ``ensure`` is how anything is created, so that no fault makes a second record;
+* ``agree`` remembers what both sides last agreed on, so that nothing is written twice and nothing echoes;
+* ``show`` mirrors ids and states into Chatwoot's custom attributes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any, Literal, Protocol
+
+from crm_sync.events import Agent, Contact, Conversation, Event, EventName, Message
+
+LocalType = Literal["contact", "conversation", "message"]
+
+
+@dataclass(frozen=True, slots=True)
+class Local:
+    """A record of Chatwoot: its type and its id (the display id, for a conversation)."""
+
+    type: LocalType
+    id: int
+
+
+@dataclass(frozen=True, slots=True)
+class Remote:
+    """A record of the CRM, as found or created. ``agreed`` is the state it is known to be in."""
+
+    id: str
+    url: str | None = None
+    agreed: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Link:
+    """A confirmed pair of records. ``created`` tells whether this very call made the CRM record."""
+
+    local: Local
+    remote_type: str
+    remote_id: str
+    url: str | None
+    agreed: Mapping[str, Any]
+    created: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class HookView:
+    """What a CRM may know of its hook. ``settings`` are complete and validated, secrets included."""
+
+    id: int
+    app_id: str
+    settings: Mapping[str, Any]
+    facts: Mapping[str, Any]
+    chatwoot_url: str
+    chatwoot_account_id: int
+    timeouts_s: tuple[float, float] = (3.0, 30.0)
+
+
+class Chatwoot(Protocol):
+    """What a processor may ask Chatwoot. Every call may raise an ApiError."""
+
+    def contact(self, contact_id: int) -> Contact:
+        """The contact as it is now; NotFound after a deletion or a merge."""
+        ...
+
+    def conversation(self, conversation_id: int) -> Conversation:
+        """The conversation as it is now."""
+        ...
+
+    def first_messages(self, conversation_id: int) -> Sequence[Message]:
+        """The oldest messages of a conversation (up to 100), oldest first, activities left out."""
+        ...
+
+    def inbox_name(self, inbox_id: int) -> str | None:
+        """What agents call the inbox."""
+        ...
+
+    def agents(self) -> Sequence[Agent]:
+        """The agents of the account, with e-mail addresses."""
+        ...
+
+
+class Port(Protocol):
+    """What the engine offers a processor while it handles one event."""
+
+    hook: HookView
+    chatwoot: Chatwoot
+
+    @property
+    def now(self) -> datetime:
+        """The present moment."""
+        ...
+
+    def link(self, local: Local, remote_type: str) -> Link | None:
+        """The confirmed link of a record, if it has one. Costs no call."""
+        ...
+
+    def ensure(
+        self,
+        local: Local,
+        remote_type: str,
+        *,
+        create: Callable[[], Remote],
+        recover: Callable[[], Remote | None],
+        find: Callable[[], Remote | None] | None = None,
+    ) -> Link:
+        """The link of a record; its CRM record is found or created where there is none yet.
+
+        ``find`` looks for a record that is there already by its natural key (an e-mail address); left out where
+        there cannot be one. ``recover`` looks for the record that an earlier attempt may have created, by its
+        marker; it is asked before anything is created a second time, and when ``create`` raises Duplicate.
+        Raises Defer while an earlier attempt's write may still be under way, and whatever the calls raise.
+        """
+        ...
+
+    def agree(self, link: Link, **state: Any) -> Link:
+        """Remember that both sides now agree on these keys (merged into what was agreed before)."""
+        ...
+
+    def forget(self, link: Link) -> None:
+        """The CRM record is gone: drop the link, so that ``ensure`` resolves it once more."""
+        ...
+
+    def show(self, local: Local, remote_type: str, attributes: Mapping[str, Any]) -> None:
+        """Let the Chatwoot record of this link show these custom attributes, in time; ``None`` takes one away."""
+        ...
+
+    def journaled_messages(self, conversation_id: int) -> Sequence[Message]:
+        """The messages of a conversation that the journal knows, in order of their ids. Costs no call."""
+        ...
+
+    def mutex(self, name: str) -> AbstractContextManager[None]:
+        """A lock for something several contacts share. Raises Defer when somebody else has it."""
+        ...
+
+
+class Processor(Protocol):
+    """Brings the CRM to the state an event speaks of. One instance handles one event."""
+
+    def handle(self, event: Event) -> str:
+        """The outcome in words. Raises Skip, Defer or an ApiError."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class AttributeDefinition:
+    """A custom attribute that the app shows in Chatwoot (contracts: custom_attribute_definitions_create)."""
+
+    key: str
+    name: str
+    display_type: str
+    model: str
+    description: str
+    values: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Manifest:
+    """An app's ``app.yml``: everything about it that is data."""
+
+    app_id: str
+    name: str
+    feature_flag: str
+    events: frozenset[EventName]
+    settings_schema: Mapping[str, Any]
+    form: Sequence[Mapping[str, Any]]
+    visible: frozenset[str]
+    secret: frozenset[str]
+    aliases: Mapping[str, str]
+    attributes: tuple[AttributeDefinition, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class SetupResult:
+    """What a setup found: settings it filled in, and facts about the CRM (version, account, rights)."""
+
+    settings: Mapping[str, Any] = field(default_factory=dict)
+    facts: Mapping[str, Any] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
+
+
+class AttributeWriter(Protocol):
+    """The part of Chatwoot that a setup writes to."""
+
+    def define_attributes(self, definitions: Sequence[AttributeDefinition]) -> Sequence[str]:
+        """Create the definitions that are missing; returns the keys created."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class App:
+    """A CRM as the engine knows it; found through the entry point group ``crm_sync.crms``.
+
+    ``connect`` makes the client that is kept for a hook within a process; it must be safe to share by threads.
+    ``check`` tries credentials and rights and changes nothing in the CRM; ``setup`` does the same and prepares it.
+    Both raise ConfigError naming the setting, or an ApiError.
+    """
+
+    manifest: Manifest
+    connect: Callable[[HookView], Any]
+    processor: Callable[[Any, Port], Processor]
+    check: Callable[[Any, HookView], SetupResult]
+    setup: Callable[[Any, HookView], SetupResult]

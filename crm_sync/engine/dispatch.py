@@ -1,0 +1,132 @@
+"""One attempt at one event: hand it to the processor of its hook, and turn what comes back into a verdict.
+
+Whatever happens, exactly one verdict comes out, and the calls made are known.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, field
+from datetime import datetime
+from typing import Any
+
+import structlog
+
+from crm_sync.crms.base import Processor
+from crm_sync.crms.http import SAFE_METHODS, Call, observed
+from crm_sync.engine import breaker, retry
+from crm_sync.errors import (
+    ApiError,
+    ClaimLost,
+    CrmSyncError,
+    Defer,
+    PayloadError,
+    Permanent,
+    Retriable,
+    Skip,
+    Unauthorized,
+)
+from crm_sync.events import Event
+from crm_sync.store.models import EventState
+from crm_sync.telemetry import metrics
+
+log = structlog.get_logger(__name__)
+
+#: A hook whose credentials are refused is mended by a person; until then its events wait this long at a time.
+ATTENTION_WAIT_S = 60.0
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """How an attempt ended: a final ``state``, or ``wait_until`` with ``counted`` telling whether the try counts.
+
+    ``attempt`` is the attempt's own outcome, ``attention`` what a person must mend, if anything.
+    """
+
+    attempt: str
+    outcome: str
+    state: EventState | None = None
+    reason: str | None = None
+    wait_until: datetime | None = None
+    counted: bool = True
+    attention: str | None = None
+    error: str | None = None
+
+
+class AttemptLog:
+    """Takes down the calls of an attempt, and stops it before a write once its claim is in danger.
+
+    ``renew`` is called before a call that might outlive the lease; it raises ClaimLost.
+    """
+
+    def __init__(self, *, lease_s: float, call_s: float, renew: Callable[[], None]) -> None:
+        self.calls: list[Call] = []
+        self._lease_s = lease_s
+        self._call_s = call_s
+        self._renew = renew
+        self._since = time.monotonic()
+
+    def before_call(self, method: str) -> None:
+        """See CallObserver.before_call."""
+        left_s = self._since + self._lease_s - time.monotonic()
+        if left_s < self._call_s or (left_s < self._lease_s / 2 and method not in SAFE_METHODS):
+            self._renew()
+            self._since = time.monotonic()
+
+    def after_call(self, call: Call) -> None:
+        """See CallObserver.after_call."""
+        self.calls.append(call)
+        metrics.CRM_CALLS.labels(call.system, call.method, str(call.status)).inc()
+        metrics.CRM_CALL_DURATION.labels(call.system).observe(call.duration_ms / 1000)
+
+    def as_json(self) -> list[dict[str, Any]]:
+        """The calls for the journal."""
+        return [asdict(call) for call in self.calls]
+
+
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """What a verdict depends on besides the error: the tries so far, the time, and the waits between tries."""
+
+    tries: int
+    now: Callable[[], datetime]
+    delays_s: list[float]
+    context: dict[str, Any] = field(default_factory=dict)
+
+
+def attempt(event: Event, processor: Processor, observer: AttemptLog, policy: Policy) -> Verdict:
+    """Handle an event. Raises ClaimLost only; everything else becomes a verdict."""
+    try:
+        with observed(observer):
+            outcome = processor.handle(event)
+    except ClaimLost:
+        raise
+    except Exception as error:  # noqa: BLE001 - a fault of ours must not lose the event either
+        return verdict(error, policy)
+    return Verdict(attempt="done", outcome=outcome, state=EventState.DONE)
+
+
+def verdict(error: Exception, policy: Policy) -> Verdict:
+    """What an error means for the event."""
+    words = str(error) if isinstance(error, CrmSyncError) else f"{type(error).__name__} in crm_sync itself."
+    if isinstance(error, Skip):
+        return Verdict(attempt="skipped", outcome=words, state=EventState.SKIPPED, reason=error.reason)
+    if isinstance(error, Defer):
+        return Verdict(attempt="deferred", outcome=words, wait_until=error.until, counted=False)
+    if isinstance(error, Unauthorized):
+        until = retry.later(policy.now(), ATTENTION_WAIT_S)
+        return Verdict(
+            attempt="unauthorized", outcome=words, wait_until=until, counted=False, attention=words, error=words
+        )
+    if isinstance(error, Permanent | PayloadError):
+        reason = type(error).__name__.lower()
+        return Verdict(attempt="failed", outcome=words, state=EventState.FAILED, reason=reason, error=words)
+    if not isinstance(error, ApiError):
+        log.exception("processor_crashed", exc_info=error, **policy.context)
+    kind = breaker.RETRIABLE if isinstance(error, Retriable) else "crashed"
+    until = retry.next_attempt(error, policy.tries, now=policy.now(), delays_s=policy.delays_s)
+    if until is None:
+        outcome = f"Given up after {policy.tries} tries. {words}"
+        return Verdict(attempt=kind, outcome=outcome, state=EventState.FAILED, reason="given_up", error=words)
+    return Verdict(attempt=kind, outcome=words, wait_until=until, error=words)

@@ -1,0 +1,278 @@
+"""ensure(link): how a CRM record comes to exist exactly once, whatever breaks on the way.
+
+The link is claimed in SQL before the CRM is called, and confirmed after. An attempt that meets the claim of an
+earlier one cannot know whether the CRM did what it was asked: it gives the CRM time to finish, looks the record
+up by its marker, and creates only what is not there. A search that failed is not a search that found nothing:
+its error goes up, and the claim stays.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import replace
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, Any
+
+from sqlalchemy import delete, insert, select, update
+from sqlalchemy.exc import IntegrityError
+
+from crm_sync import keys
+from crm_sync.chatwoot import payloads
+from crm_sync.crms.base import Chatwoot, HookView, Link, Local, Remote
+from crm_sync.errors import ApiError, Defer, Duplicate, OutcomeUnknown
+from crm_sync.locks import Busy, Mutexes
+from crm_sync.store import Store, journal, models
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from sqlalchemy.orm import Session
+
+    from crm_sync.events import Message
+
+#: How soon something that another worker holds is tried again.
+SHORT_WAIT = timedelta(seconds=1)
+
+
+class JournalPort:
+    """The engine's side of :class:`crm_sync.crms.base.Port`, for one attempt at one event.
+
+    Confirmations are kept until the next write to the journal, so that an event costs as few commits as it can;
+    a worker that dies in between leaves the claim behind, which is safe.
+    """
+
+    def __init__(
+        self,
+        *,
+        store: Store,
+        mutexes: Mutexes,
+        hook: HookView,
+        chatwoot: Chatwoot,
+        mailbox: str,
+        claim: str,
+        now: Callable[[], datetime],
+        unknown_settle: timedelta,
+        fence: Callable[[Session], None],
+    ) -> None:
+        self.hook = hook
+        self.chatwoot = chatwoot
+        self._store = store
+        self._mutexes = mutexes
+        self._mailbox = mailbox
+        self._claim = claim
+        self._now = now
+        self._unknown_settle = unknown_settle
+        self._fence = fence
+        self._unwritten: list[Callable[[Session], None]] = []
+        self._links: dict[tuple[Local, str], tuple[int, Link]] = {}
+
+    @property
+    def now(self) -> datetime:
+        """The present moment."""
+        return self._now()
+
+    # -- links ---------------------------------------------------------------------------------------------------
+
+    def link(self, local: Local, remote_type: str) -> Link | None:
+        """See Port.link."""
+        known = self._links.get((local, remote_type))
+        if known is None:
+            with self._store.read() as session:
+                row = self._row(session, local, remote_type)
+            if row is None or row.state != models.LinkState.LINKED:
+                return None
+            known = self._links[local, remote_type] = (row.id, _as_link(row))
+        return known[1]
+
+    def ensure(
+        self,
+        local: Local,
+        remote_type: str,
+        *,
+        create: Callable[[], Remote],
+        recover: Callable[[], Remote | None],
+        find: Callable[[], Remote | None] | None = None,
+    ) -> Link:
+        """See Port.ensure."""
+        linked = self.link(local, remote_type)
+        if linked is not None:
+            return linked
+        row_id, inherited = self._claim_link(local, remote_type)
+        try:
+            found = recover() if inherited else (find() if find else None)
+            if found is not None:
+                return self._confirm(row_id, local, remote_type, found, created=False)
+        except ApiError:
+            # Nothing was created by this attempt. A claim it inherited stays what it was: in doubt.
+            if not inherited:
+                self._release(row_id)
+            raise
+        try:
+            remote, created = create(), True
+        except Duplicate:
+            adopted = recover() or (find() if find else None)
+            if adopted is None:
+                self._release(row_id)
+                raise
+            remote, created = adopted, False
+        except OutcomeUnknown:
+            raise
+        except ApiError:
+            self._release(row_id)
+            raise
+        return self._confirm(row_id, local, remote_type, remote, created=created)
+
+    def agree(self, link: Link, **state: Any) -> Link:
+        """See Port.agree."""
+        row_id, _ = self._links[link.local, link.remote_type]
+        agreed = {**link.agreed, **state}
+        self._later(row_id, agreed=agreed)
+        return self._remember(row_id, replace(link, agreed=agreed))
+
+    def forget(self, link: Link) -> None:
+        """See Port.forget."""
+        row_id, _ = self._links.pop((link.local, link.remote_type))
+        self._release(row_id)
+        self.flush()
+
+    def show(self, local: Local, remote_type: str, attributes: Mapping[str, Any]) -> None:
+        """See Port.show."""
+        row_id, _ = self._links[local, remote_type]
+
+        def write(session: Session) -> None:
+            row = session.get(models.Link, row_id)
+            if row is None:
+                return
+            wanted = {**row.wanted, **attributes}
+            if wanted != row.shown:
+                row.wanted = wanted
+                row.mirror_at = self._now()
+                row.mirror_tries = 0
+
+        self._unwritten.append(write)
+
+    # -- what else a processor may ask ---------------------------------------------------------------------------
+
+    def journaled_messages(self, conversation_id: int) -> Sequence[Message]:
+        """See Port.journaled_messages."""
+        with self._store.read() as session:
+            found = journal.message_payloads(session, self.hook.id, conversation_id)
+        events = (payloads.read(payload) for payload in found)
+        return [event.message for event in events if event.message is not None]
+
+    def mutex(self, name: str) -> AbstractContextManager[None]:
+        """See Port.mutex."""
+
+        @contextmanager
+        def held() -> Iterator[None]:
+            try:
+                with self._mutexes.hold(keys.shared_lock(self.hook.id, name), self._claim):
+                    yield
+            except Busy as busy:
+                raise Defer(self._now() + SHORT_WAIT, f"Waiting for {name}.") from busy
+
+        return held()
+
+    # -- writing down --------------------------------------------------------------------------------------------
+
+    def write(self, session: Session) -> None:
+        """Write what was confirmed since the last time, within the caller's transaction. Raises ClaimLost."""
+        self._fence(session)
+        for step in self._unwritten:
+            step(session)
+        self._unwritten.clear()
+
+    def flush(self) -> None:
+        """Write what was confirmed since the last time, now."""
+        if self._unwritten:
+            with self._store.write() as session:
+                self.write(session)
+
+    def _claim_link(self, local: Local, remote_type: str) -> tuple[int, bool]:
+        """Claim the link; tells whether an earlier attempt had claimed it, so that a record may exist."""
+        try:
+            with self._store.write() as session:
+                self.write(session)
+                row = self._row(session, local, remote_type)
+                if row is None:
+                    return self._insert(session, local, remote_type), False
+                return self._inherit(session, row), True
+        except IntegrityError as error:
+            raise Defer(self._now() + SHORT_WAIT, f"Another worker is creating the {remote_type}.") from error
+
+    def _insert(self, session: Session, local: Local, remote_type: str) -> int:
+        now = self._now()
+        row_id: int | None = session.scalar(
+            insert(models.Link)
+            .values(
+                hook_id=self.hook.id,
+                mailbox=self._mailbox,
+                local_type=local.type,
+                local_id=local.id,
+                remote_type=remote_type,
+                state=models.LinkState.CREATING,
+                claim=self._claim,
+                claimed_at=now,
+                agreed={},
+                wanted={},
+                shown={},
+                mirror_tries=0,
+                created_at=now,
+                updated_at=now,
+            )
+            .returning(models.Link.id)
+        )
+        assert row_id is not None  # noqa: S101 - RETURNING of an INSERT that did not raise
+        return row_id
+
+    def _inherit(self, session: Session, row: models.Link) -> int:
+        settled = row.claimed_at + self._unknown_settle
+        if row.claim and journal.is_held(session, row.claim, self._now()):
+            raise Defer(self._now() + SHORT_WAIT, f"Another worker is creating the {row.remote_type}.")
+        if settled > self._now():
+            raise Defer(settled, f"An earlier attempt may still be creating the {row.remote_type}.")
+        row.claim = self._claim
+        return row.id
+
+    def _confirm(self, row_id: int, local: Local, remote_type: str, remote: Remote, *, created: bool) -> Link:
+        agreed = dict(remote.agreed)
+        self._later(
+            row_id, state=models.LinkState.LINKED, remote_id=remote.id, url=remote.url, agreed=agreed, claim=None
+        )
+        link = Link(local, remote_type, remote.id, remote.url, agreed, created=created)
+        return self._remember(row_id, link)
+
+    def _later(self, row_id: int, **values: Any) -> None:
+        def write(session: Session) -> None:
+            session.execute(
+                update(models.Link).where(models.Link.id == row_id).values(**values, updated_at=self._now())
+            )
+
+        self._unwritten.append(write)
+
+    def _release(self, row_id: int) -> None:
+        def write(session: Session) -> None:
+            session.execute(delete(models.Link).where(models.Link.id == row_id))
+
+        self._unwritten.append(write)
+
+    def _remember(self, row_id: int, link: Link) -> Link:
+        self._links[link.local, link.remote_type] = (row_id, link)
+        return link
+
+    def _row(self, session: Session, local: Local, remote_type: str) -> models.Link | None:
+        row: models.Link | None = session.scalar(
+            select(models.Link).where(
+                models.Link.hook_id == self.hook.id,
+                models.Link.local_type == local.type,
+                models.Link.local_id == local.id,
+                models.Link.remote_type == remote_type,
+            )
+        )
+        return row
+
+
+def _as_link(row: models.Link) -> Link:
+    local = Local(row.local_type, row.local_id)  # type: ignore[arg-type]
+    return Link(local, row.remote_type, row.remote_id or "", row.url, row.agreed)

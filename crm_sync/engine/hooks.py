@@ -1,0 +1,208 @@
+"""Hooks: connecting a CRM to an account. A hook is active only after its setup has passed."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from crm_sync.crms import manifest
+from crm_sync.crms.base import App, HookView, SetupResult
+from crm_sync.engine import accounts, apps
+from crm_sync.engine.runtime import Runtime, chatwoot_client
+from crm_sync.errors import ApiError, ConfigError, CrmSyncError
+from crm_sync.store import journal
+from crm_sync.store.models import Hook, HookState
+
+
+@dataclass(frozen=True, slots=True)
+class HookReport:
+    """A hook as commands report it; ``notes`` are what a person should know besides."""
+
+    hook: int
+    state: str
+    state_reason: str | None
+    notes: tuple[str, ...] = ()
+
+
+def add(
+    runtime: Runtime, app_id: str, account_id: int, given: Mapping[str, str], *, run_setup: bool = True
+) -> HookReport:
+    """Validate, try, store and set a hook up. Raises ConfigError, and then nothing is stored."""
+    app = apps.find(app_id)
+    settings = manifest.validated(app.manifest, manifest.typed(app.manifest, given))
+    with runtime.store.read() as session:
+        account = accounts.get(session, account_id)
+        if _of(session, account_id, app_id) is not None:
+            raise ConfigError(
+                f"Account {account_id} has a {app.manifest.name} hook already; change it with crm-sync hooks set.",
+                setting="app_id",
+            )
+    now = runtime.now()
+    open_settings, secret = _parted(app, settings)
+    hook = Hook(
+        account_id=account_id,
+        app_id=app_id,
+        settings=open_settings,
+        settings_secret=runtime.store.keyring.encrypt_json(secret),
+        facts={},
+        state=HookState.SETTING_UP,
+        state_reason="Waiting for its setup.",
+        version=1,
+        created_at=now,
+        updated_at=now,
+    )
+    if run_setup:
+        hook.id = 0
+        _check(app, runtime.view(hook, account))
+        hook.id = None  # type: ignore[assignment]  # given by the database
+    with runtime.store.write() as session:
+        session.add(hook)
+        session.flush()
+        hook_id = hook.id
+    if not run_setup:
+        return HookReport(hook_id, HookState.SETTING_UP, "Waiting for its setup.")
+    return set_up(runtime, hook_id)
+
+
+def change(runtime: Runtime, hook_id: int, given: Mapping[str, str], *, run_setup: bool = True) -> HookReport:
+    """Change settings (an empty text takes one away) and set the hook up again. Raises ConfigError, changing nothing."""
+    with runtime.store.read() as session:
+        hook = get(session, hook_id)
+        view = runtime.view(hook, hook.account)
+    app = apps.find(hook.app_id)
+    removed = {app.manifest.aliases.get(name, name) for name, text in given.items() if text == ""}
+    changed = manifest.typed(app.manifest, {name: text for name, text in given.items() if text != ""})
+    kept = {name: value for name, value in view.settings.items() if name not in removed}
+    settings = manifest.validated(app.manifest, kept | changed)
+    if run_setup:
+        _check(app, _with_settings(view, settings))
+    open_settings, secret = _parted(app, settings)
+    with runtime.store.write() as session:
+        row = get(session, hook_id)
+        row.settings = open_settings
+        row.settings_secret = runtime.store.keyring.encrypt_json(secret)
+        row.version += 1
+        row.updated_at = runtime.now()
+    return set_up(runtime, hook_id) if run_setup else report(runtime, hook_id)
+
+
+def set_up(runtime: Runtime, hook_id: int) -> HookReport:
+    """Run the setup of a hook; it is active after it passed, and needs attention when it did not."""
+    with runtime.store.read() as session:
+        hook = get(session, hook_id)
+        account = hook.account
+    app = apps.find(hook.app_id)
+    view = runtime.view(hook, account)
+    try:
+        result = app.setup(app.connect(view), view)
+        notes = result.notes + _define_attributes(runtime, hook, app)
+    except CrmSyncError as error:
+        return _set_state(runtime, hook_id, HookState.NEEDS_ATTENTION, str(error))
+    with runtime.store.write() as session:
+        row = get(session, hook_id)
+        row.settings = {**row.settings, **result.settings}
+        row.facts = {**row.facts, **result.facts}
+        row.version += 1
+    active = _set_state(runtime, hook_id, HookState.ACTIVE, None)
+    return HookReport(active.hook, active.state, active.state_reason, notes)
+
+
+def test(runtime: Runtime, hook_id: int) -> SetupResult:
+    """Try credentials and rights, and change nothing. Raises ConfigError."""
+    with runtime.store.read() as session:
+        hook = get(session, hook_id)
+        view = runtime.view(hook, hook.account)
+    return _check(apps.find(hook.app_id), view)
+
+
+def pause(runtime: Runtime, hook_id: int) -> HookReport:
+    """Let the hook's events wait until ``resume``."""
+    return _set_state(runtime, hook_id, HookState.PAUSED, "Paused by an operator.")
+
+
+def resume(runtime: Runtime, hook_id: int) -> HookReport:
+    """Let a hook go on: after a setup that passes, its waiting events are processed."""
+    return set_up(runtime, hook_id)
+
+
+def remove(runtime: Runtime, hook_id: int) -> None:
+    """Forget a hook with its events and links. What is in the CRM stays there."""
+    with runtime.store.write() as session:
+        session.delete(get(session, hook_id))
+
+
+def get(session: Session, hook_id: int) -> Hook:
+    """A hook by its id; raises ConfigError."""
+    hook = session.get(Hook, hook_id)
+    if hook is None:
+        raise ConfigError(f"There is no hook {hook_id}. See crm-sync hooks list.", setting="hook")
+    return hook
+
+
+def report(runtime: Runtime, hook_id: int) -> HookReport:
+    """A hook as commands report it."""
+    with runtime.store.read() as session:
+        hook = get(session, hook_id)
+    return HookReport(hook.id, hook.state, hook.state_reason)
+
+
+def visible_settings(hook: Hook) -> dict[str, Any]:
+    """The settings that may be shown: those the app names as visible, never a secret."""
+    app = apps.find(hook.app_id)
+    return {name: value for name, value in hook.settings.items() if name in app.manifest.visible}
+
+
+def _of(session: Session, account_id: int, app_id: str) -> Hook | None:
+    found: Hook | None = session.scalar(select(Hook).where(Hook.account_id == account_id, Hook.app_id == app_id))
+    return found
+
+
+def _check(app: App, view: HookView) -> SetupResult:
+    try:
+        return app.check(app.connect(view), view)
+    except ApiError as error:
+        raise ConfigError(f"{app.manifest.name} does not answer as it should: {error}") from error
+
+
+def _parted(app: App, settings: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
+    """The settings stored in the open, and those stored encrypted."""
+    secret = {name: value for name, value in settings.items() if name in app.manifest.secret}
+    return {name: value for name, value in settings.items() if name not in secret}, secret
+
+
+def _with_settings(view: HookView, settings: Mapping[str, Any]) -> HookView:
+    return HookView(
+        id=view.id,
+        app_id=view.app_id,
+        settings=settings,
+        facts=view.facts,
+        chatwoot_url=view.chatwoot_url,
+        chatwoot_account_id=view.chatwoot_account_id,
+        timeouts_s=view.timeouts_s,
+    )
+
+
+def _define_attributes(runtime: Runtime, hook: Hook, app: App) -> tuple[str, ...]:
+    """Make the custom attribute definitions in Chatwoot; without them ids are kept, but not displayed."""
+    client = chatwoot_client(runtime.config, hook.account, runtime.store)
+    try:
+        client.define_attributes(app.manifest.attributes)
+    except ApiError as error:
+        return (f"Custom attributes could not be defined in Chatwoot: {error}",)
+    return ()
+
+
+def _set_state(runtime: Runtime, hook_id: int, state: HookState, reason: str | None) -> HookReport:
+    with runtime.store.write() as session:
+        hook = get(session, hook_id)
+        hook.state, hook.state_reason, hook.updated_at = state, reason, runtime.now()
+        if state is HookState.ACTIVE:
+            hook.breaker_until = hook.breaker_opened_at = None
+        waiting = journal.waiting_mailboxes(session, hook_id) if state is HookState.ACTIVE else []
+    if waiting:
+        runtime.alarm.wake(waiting)
+    return HookReport(hook_id, state, reason)

@@ -1,0 +1,337 @@
+"""drain(mailbox): the events of one contact, one after another, by one worker at a time.
+
+Take the mutex without waiting; if somebody has it, stop: the holder looks once more after it lets go, so nothing is
+left behind. Holding it, process what is due, oldest first, and commit each outcome. A wake-up carries no data: a
+lost, doubled or late one does no harm, and neither does Redis forgetting everything.
+"""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING
+
+import structlog
+
+from crm_sync import keys, owner
+from crm_sync.chatwoot import payloads
+from crm_sync.engine import apps, breaker, mirror
+from crm_sync.engine.dispatch import AttemptLog, Policy, Verdict, attempt, verdict
+from crm_sync.engine.ensure import JournalPort
+from crm_sync.engine.order import Waiting, in_order, superseding
+from crm_sync.errors import ClaimLost, CrmSyncError
+from crm_sync.locks import Busy, Mutex
+from crm_sync.store import journal
+from crm_sync.store.journal import PendingRow
+from crm_sync.store.models import Account, Hook, HookState
+from crm_sync.telemetry import metrics
+
+if TYPE_CHECKING:
+    from sqlalchemy.orm import Session
+
+    from crm_sync.engine.runtime import Runtime
+
+log = structlog.get_logger(__name__)
+
+#: How many events of one mailbox are processed before others get a turn.
+TURN = 50
+#: What is due sooner than this, in seconds, is worth a wake-up of its own; the sweep finds the rest.
+SOON_S = 15.0
+#: Slack for one call beyond its time limits, in seconds.
+MARGIN_S = 1.0
+
+
+def mailbox_of(hook_id: int, contact_id: int) -> str:
+    """The mailbox of a contact at a hook."""
+    return f"{hook_id}:{contact_id}"
+
+
+def hook_of(mailbox: str) -> int:
+    """The hook a mailbox belongs to."""
+    return int(mailbox.partition(":")[0])
+
+
+@dataclass(frozen=True, slots=True)
+class Taken:
+    """An event this worker holds, with all it needs to be processed."""
+
+    row: PendingRow
+    token: str
+    hook: Hook
+    account: Account
+    payload: dict[str, object]
+    received_at: datetime
+
+
+def drain(runtime: Runtime, mailbox: str) -> None:
+    """Process what is due in a mailbox; see this module."""
+    runtime.alarm.disarm(mailbox)
+    while True:
+        turn = _Turn(runtime, mailbox)
+        try:
+            with runtime.mutexes.hold(keys.mailbox_lock(mailbox), turn.token) as mutex:
+                again = turn.run(mutex)
+        except Busy:
+            return
+        if again is None:
+            return
+        if again > 0:
+            if again <= SOON_S:
+                runtime.alarm.wake([mailbox], delay_s=again)
+            return
+
+
+class _Turn:
+    """One stay in a mailbox, under its mutex."""
+
+    def __init__(self, runtime: Runtime, mailbox: str) -> None:
+        self.runtime = runtime
+        self.mailbox = mailbox
+        self.hook_id = hook_of(mailbox)
+        self.token = owner.new_claim()
+        self.mutex: Mutex | None = None
+        self.held_since = time.monotonic()
+
+    def run(self, mutex: Mutex) -> float | None:
+        """Process what is due. Returns in how many seconds there is more to do (0: at once), None: not for us."""
+        self.mutex = mutex
+        if self._due_in() == 0.0:
+            if not self.runtime.ceiling.take(self.hook_id, self.token, self.mailbox):
+                return None
+            try:
+                self._process()
+            except ClaimLost as lost:
+                metrics.LOCK_LOST.inc()
+                log.warning("claim_lost", mailbox=self.mailbox, reason=str(lost))
+                return None
+            finally:
+                self._give_back()
+        mirror.write_back(self.runtime, self.mailbox)
+        return self._due_in()
+
+    # -- the stay ------------------------------------------------------------------------------------------------
+
+    def _process(self) -> None:
+        """Take and process events until none is due; each outcome is committed with the next claim."""
+        taken = self._take()
+        for _ in range(TURN):
+            if taken is None:
+                return
+            taken = self._work(taken)
+        if taken is not None:
+            with self.runtime.store.write() as session:
+                journal.wait(
+                    session, taken.row.id, taken.token, until=taken.row.next_attempt_at,
+                    outcome="Others have their turn first.", counted=False,
+                )
+
+    def _take(self) -> Taken | None:
+        with self.runtime.store.write() as session:
+            return self._claim_next(session)
+
+    def _claim_next(self, session: Session) -> Taken | None:
+        """Claim the first event of the mailbox, if it is due and its hook can take it."""
+        now = self.runtime.now()
+        hook = session.get(Hook, self.hook_id, populate_existing=True)
+        if hook is None or hook.state != HookState.ACTIVE:
+            return None
+        rows = self._merged(session, _sorted(journal.pending(session, self.mailbox)), now)
+        if not rows or _wait_s(rows[0], now) > 0:
+            return None
+        if hook.breaker_until is not None and not (
+            hook.breaker_until <= now
+            and breaker.may_probe(
+                session, hook.id, hook.breaker_until, now=now, rest_s=self.runtime.config.breaker_rest_s
+            )
+        ):
+            return None
+        row = rows[0]
+        if not journal.claim(session, row, self.token, now + self._lease):
+            return None
+        payload, received_at = journal.payload(session, row.id)
+        return Taken(row, self.token, hook, hook.account, payload, received_at)
+
+    def _merged(self, session: Session, rows: list[PendingRow], now: datetime) -> list[PendingRow]:
+        """The waiting events, after those were ended whose change the next one carries as well."""
+        while rows and rows[0].claim is None and _wait_s(rows[0], now) <= 0:
+            newer = superseding([_turn_of(row) for row in rows[:2]])
+            if newer is None or not journal.supersede(session, rows[0], newer.id, now):
+                break
+            rows = rows[1:]
+        return rows
+
+    def _work(self, taken: Taken) -> Taken | None:
+        """Process an event, commit its outcome and claim the next one."""
+        started_at, started = self.runtime.now(), time.monotonic()
+        if started - self.held_since > self.runtime.config.lease_s / 3:
+            self._keep()
+        observer = AttemptLog(
+            lease_s=self.runtime.config.lease_s, call_s=self._call_s, renew=lambda: self._renew(taken)
+        )
+        policy = Policy(
+            tries=taken.row.tries + 1,
+            now=self.runtime.now,
+            delays_s=self.runtime.config.retry_delays_s,
+            context={"event_id": taken.row.id, "hook": taken.hook.id},
+        )
+        port: JournalPort | None = None
+        try:
+            view = self.runtime.view(taken.hook, taken.account)
+            port = self._port(taken, view)
+            client = self.runtime.client(view, taken.hook.version)
+            event = payloads.read(taken.payload)
+            processor = apps.find(taken.hook.app_id).processor(client, port)
+            result = attempt(event, processor, observer, policy)
+        except CrmSyncError as error:
+            if isinstance(error, ClaimLost):
+                raise
+            result = verdict(error, policy)
+        duration_ms = round((time.monotonic() - started) * 1000)
+        with self.runtime.store.write() as session:
+            if port is not None:
+                port.write(session)
+            self._end(session, taken, result)
+            journal.record_attempt(
+                session,
+                event_id=taken.row.id,
+                hook_id=taken.hook.id,
+                started_at=started_at,
+                duration_ms=duration_ms,
+                outcome=result.attempt,
+                error=result.error,
+                calls=observer.as_json(),
+            )
+            woken = self._learn(session, taken, result)
+            following = self._claim_next(session) if result.state is not None else None
+        self._tell(taken, result)
+        if woken:
+            self.runtime.alarm.wake(woken)
+        return following
+
+    def _end(self, session: Session, taken: Taken, result: Verdict) -> None:
+        if result.state is not None:
+            journal.finish(
+                session,
+                taken.row.id,
+                taken.token,
+                state=result.state,
+                reason=result.reason,
+                outcome=result.outcome,
+                now=self.runtime.now(),
+            )
+        else:
+            assert result.wait_until is not None  # noqa: S101 - a verdict ends an event or says until when it waits
+            journal.wait(
+                session,
+                taken.row.id,
+                taken.token,
+                until=result.wait_until,
+                outcome=result.outcome,
+                counted=result.counted,
+            )
+
+    def _learn(self, session: Session, taken: Taken, result: Verdict) -> list[str]:
+        """What the attempt tells about the hook. Returns the mailboxes to wake when the CRM is back."""
+        now = self.runtime.now()
+        if result.attention is not None:
+            hook = session.get_one(Hook, taken.hook.id)
+            hook.state, hook.state_reason, hook.updated_at = HookState.NEEDS_ATTENTION, result.attention, now
+            log.error("hook_needs_attention", hook=hook.id, app_id=hook.app_id, reason=result.attention)
+        elif result.attempt == breaker.RETRIABLE:
+            if breaker.after_failure(session, taken.hook.id, now=now, rest_s=self.runtime.config.breaker_rest_s):
+                log.error("breaker_opened", hook=taken.hook.id, reason=result.outcome)
+        elif result.attempt in {"done", "failed"} and breaker.after_success(session, taken.hook.id):
+            log.warning("breaker_closed", hook=taken.hook.id)
+            return journal.waiting_mailboxes(session, taken.hook.id)
+        return []
+
+    def _tell(self, taken: Taken, result: Verdict) -> None:
+        metrics.ATTEMPTS.labels(taken.hook.app_id, result.attempt).inc()
+        if result.state is not None:
+            metrics.EVENTS.labels(taken.hook.app_id, result.state.value, result.reason or "").inc()
+        level = log.warning if result.error else log.info
+        level(
+            "attempt",
+            event_id=taken.row.id,
+            hook=taken.hook.id,
+            mailbox=self.mailbox,
+            attempt=result.attempt,
+            outcome=result.outcome,
+        )
+
+    # -- parts ---------------------------------------------------------------------------------------------------
+
+    def _port(self, taken: Taken, view: object) -> JournalPort:
+        def fence(session: Session) -> None:
+            journal.renew(session, taken.row.id, taken.token, self.runtime.now() + self._lease)
+
+        return JournalPort(
+            store=self.runtime.store,
+            mutexes=self.runtime.mutexes,
+            hook=view,  # type: ignore[arg-type]
+            chatwoot=self.runtime.chatwoot(taken.account),
+            mailbox=self.mailbox,
+            claim=taken.token,
+            now=self.runtime.now,
+            unknown_settle=timedelta(seconds=self.runtime.config.unknown_settle_s),
+            fence=fence,
+        )
+
+    def _renew(self, taken: Taken) -> None:
+        """Hold event, mutex and slot longer. Raises ClaimLost."""
+        with self.runtime.store.write() as session:
+            journal.renew(session, taken.row.id, taken.token, self.runtime.now() + self._lease)
+        self._keep()
+
+    def _keep(self) -> None:
+        """Hold mutex and slot longer."""
+        if self.mutex is not None and not self.mutex.renew():
+            metrics.LOCK_LOST.inc()
+        self.runtime.ceiling.take(self.hook_id, self.token, self.mailbox)
+        self.held_since = time.monotonic()
+
+    def _give_back(self) -> None:
+        woken = self.runtime.ceiling.give_back(self.hook_id, self.token)
+        if woken is not None:
+            self.runtime.alarm.wake([woken])
+
+    def _due_in(self) -> float | None:
+        """In how many seconds the first event is due; None when there is none, or the hook does not take any."""
+        now = self.runtime.now()
+        with self.runtime.store.read() as session:
+            rows = _sorted(journal.pending(session, self.mailbox))
+            if not rows:
+                return None
+            hook = session.get(Hook, self.hook_id)
+            if hook is None or hook.state != HookState.ACTIVE:
+                return None
+            if hook.breaker_until is not None and hook.breaker_until > now:
+                return (hook.breaker_until - now).total_seconds()
+        return max(0.0, _wait_s(rows[0], now))
+
+    @property
+    def _lease(self) -> timedelta:
+        return timedelta(seconds=self.runtime.config.lease_s)
+
+    @property
+    def _call_s(self) -> float:
+        config = self.runtime.config
+        return min(config.connect_timeout_s + config.read_timeout_s + MARGIN_S, config.lease_s)
+
+
+def _turn_of(row: PendingRow) -> Waiting:
+    return Waiting(row.id, row.position, row.name, row.conversation_id, row.message_id)
+
+
+def _sorted(rows: list[PendingRow]) -> list[PendingRow]:
+    by_id = {row.id: row for row in rows}
+    return [by_id[waiting.id] for waiting in in_order(_turn_of(row) for row in rows)]
+
+
+def _wait_s(row: PendingRow, now: datetime) -> float:
+    """How long until an event may be taken: until its next attempt, and until a living claim runs out."""
+    wait_s = (row.next_attempt_at - now).total_seconds()
+    if row.claim is not None and row.claimed_until is not None and not owner.is_dead(row.claim):
+        wait_s = max(wait_s, (row.claimed_until - now).total_seconds())
+    return wait_s

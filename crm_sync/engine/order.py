@@ -1,0 +1,87 @@
+"""Chatwoot's own order within a mailbox, whatever the order of arrival.
+
+Messages of one conversation go by their ids; everything else by the time Chatwoot gives it. A contact's creation
+has no time in its payload and comes first.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from crm_sync.events import Event, EventName
+
+#: What comes first when two events carry the same time (conversations only know full seconds).
+_RANK = {
+    EventName.CONTACT_CREATED: 0,
+    EventName.CONTACT_UPDATED: 1,
+    EventName.CONVERSATION_CREATED: 2,
+    EventName.MESSAGE_CREATED: 3,
+    EventName.MESSAGE_UPDATED: 4,
+    EventName.CONVERSATION_UPDATED: 5,
+    EventName.CONVERSATION_STATUS_CHANGED: 6,
+}
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+@dataclass(frozen=True, slots=True)
+class Waiting:
+    """A pending event, as far as its turn is concerned."""
+
+    id: int
+    position: str
+    name: str
+    conversation_id: int | None
+    message_id: int | None
+
+
+def position(event: Event, received_at: datetime) -> str:
+    """The sort key of an event in its mailbox; texts of equal length, so that any database sorts them alike."""
+    if event.name is EventName.CONTACT_CREATED:
+        moment = _EPOCH
+    else:
+        moment = event.occurred_at or received_at
+    micros = max(0, int((moment - _EPOCH).total_seconds() * 1_000_000))
+    record = event.message.id if event.message else 0
+    return f"{micros:018d}.{_RANK[event.name]}.{record:019d}"
+
+
+def in_order(waiting: Iterable[Waiting]) -> list[Waiting]:
+    """The events of a mailbox in the order they are to be processed.
+
+    Sorted by position; then the created messages of each conversation take, among the places they occupy, the
+    order of their ids (clocks of several Chatwoot processes differ by more than messages follow each other).
+    """
+    rows = sorted(waiting, key=lambda row: (row.position, row.id))
+    places: dict[int, list[int]] = defaultdict(list)
+    for index, row in enumerate(rows):
+        if row.name == EventName.MESSAGE_CREATED and row.conversation_id is not None:
+            places[row.conversation_id].append(index)
+    for indexes in places.values():
+        messages = sorted((rows[index] for index in indexes), key=lambda row: (row.message_id or 0, row.id))
+        for index, row in zip(indexes, messages, strict=True):
+            rows[index] = row
+    return rows
+
+
+#: Events that only bring a record to a recent state: of several in a row, the last one is enough.
+_STATE_EVENTS = frozenset(
+    {EventName.CONTACT_UPDATED, EventName.CONVERSATION_UPDATED, EventName.CONVERSATION_STATUS_CHANGED}
+)
+
+
+def superseding(rows: list[Waiting]) -> Waiting | None:
+    """The event that makes the first one needless: the next in line says the same of the same record, anew."""
+    if len(rows) < 2:
+        return None
+    head, following = rows[0], rows[1]
+    same = (
+        head.name in _STATE_EVENTS
+        and following.name in _STATE_EVENTS
+        and (head.name == EventName.CONTACT_UPDATED) == (following.name == EventName.CONTACT_UPDATED)
+        and head.conversation_id == following.conversation_id
+    )
+    return following if same else None

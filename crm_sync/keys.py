@@ -1,0 +1,51 @@
+"""Every Redis key of the service, and the client to reach them.
+
+Nothing in Redis is the truth: it may be flushed at any time, and the journal makes everything good again. The
+broker's own keys carry the same prefix (``global_keyprefix`` in celeryconfig).
+"""
+
+from __future__ import annotations
+
+from redis import Redis
+
+PREFIX = "crm_sync:"
+
+#: How long a call to Redis may take, in seconds, where nobody waits for the answer of a webhook.
+SOCKET_TIMEOUT_S = 2.0
+
+
+def connect(url: str, *, timeout_s: float = SOCKET_TIMEOUT_S) -> Redis:
+    """A client that never waits long: a Redis that is away or frozen must not hold anything up."""
+    return Redis.from_url(
+        url,
+        socket_timeout=timeout_s,
+        socket_connect_timeout=timeout_s,
+        socket_keepalive=True,
+        health_check_interval=25,
+        client_name="crm_sync",
+    )
+
+
+def mailbox_lock(mailbox: str) -> str:
+    """Name of the mutex on a mailbox (braces: on a cluster its keys share a slot)."""
+    return f"{PREFIX}mailbox:{{{mailbox}}}"
+
+
+def shared_lock(hook_id: int, name: str) -> str:
+    """Name of the mutex on something that several contacts of a hook share."""
+    return f"{PREFIX}shared:{{{hook_id}:{name}}}"
+
+
+def armed(mailbox: str) -> str:
+    """Set while a wake-up for the mailbox is on its way."""
+    return f"{PREFIX}armed:{mailbox}"
+
+
+def slots(hook_id: int) -> str:
+    """Sorted set of the hook's slots in use, by when each is given up for lost."""
+    return f"{PREFIX}slots:{{{hook_id}}}"
+
+
+def waiting(hook_id: int) -> str:
+    """Sorted set of the mailboxes that wait for a slot of the hook, by since when."""
+    return f"{PREFIX}waiting:{{{hook_id}}}"

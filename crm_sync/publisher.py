@@ -1,0 +1,89 @@
+"""Publishes wake-ups. One that fails does no harm and holds nobody up: the journal has the event, the sweep finds it.
+
+A mailbox that has a wake-up on its way does not get a second one: the key ``armed`` says so, and the worker that
+takes the wake-up removes it before it looks into the journal.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Sequence
+
+import structlog
+from celery import Celery
+from kombu import Connection
+from kombu.exceptions import OperationalError
+from redis import Redis
+from redis.exceptions import RedisError
+
+from crm_sync import keys
+
+log = structlog.get_logger(__name__)
+
+#: How long a mailbox counts as armed beyond the delay of its wake-up, in seconds. After that the wake-up is taken
+#: for lost, and the sweep sends another one.
+ARMED_S = 15.0
+#: Most mailboxes named by one message.
+BATCH = 20
+#: After a failure the broker is left alone for this long, in seconds: nobody waits for it again and again.
+REST_S = 1.0
+
+WAKE = "crm_sync.wake"
+QUEUE = "events"
+
+
+class Publisher:
+    """Wakes mailboxes. ``timeout_s`` is how long a publish may take before it is given up."""
+
+    def __init__(
+        self, app: Celery, redis_url: str, *, timeout_s: float = 0.4, clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        self._app = app
+        self._redis: Redis = keys.connect(redis_url, timeout_s=timeout_s)
+        options = {
+            **app.conf.broker_transport_options,
+            "socket_timeout": timeout_s,
+            "socket_connect_timeout": timeout_s,
+        }
+        self._connections = Connection(redis_url, transport_options=options).Pool(limit=8)
+        self._clock = clock
+        self._rest_until = 0.0
+        self._guard = threading.Lock()
+
+    def wake(self, mailboxes: Sequence[str], *, delay_s: float = 0.0) -> None:
+        """Have these mailboxes drained, after a while. Never raises for a broker that is away."""
+        if self._clock() < self._rest_until:
+            return
+        try:
+            wanted = self._arm(mailboxes, delay_s)
+            for start in range(0, len(wanted), BATCH):
+                self._publish(wanted[start : start + BATCH], delay_s)
+        except (RedisError, OperationalError, OSError) as error:
+            with self._guard:
+                self._rest_until = self._clock() + REST_S
+            log.warning("wake_up_not_published", mailboxes=len(mailboxes), error=type(error).__name__)
+
+    def disarm(self, mailbox: str) -> None:
+        """A wake-up for the mailbox has arrived."""
+        self._redis.delete(keys.armed(mailbox))
+
+    def _arm(self, mailboxes: Sequence[str], delay_s: float) -> list[str]:
+        """Those of the mailboxes that had no wake-up on its way; from now on they have."""
+        lifetime_ms = round((delay_s + ARMED_S) * 1000)
+        pipeline = self._redis.pipeline(transaction=False)
+        for mailbox in mailboxes:
+            pipeline.set(keys.armed(mailbox), 1, nx=True, px=lifetime_ms)
+        return [mailbox for mailbox, armed in zip(mailboxes, pipeline.execute(), strict=True) if armed]
+
+    def _publish(self, mailboxes: Sequence[str], delay_s: float) -> None:
+        with self._connections.acquire(block=True, timeout=1) as connection:
+            self._app.send_task(
+                WAKE,
+                args=[list(mailboxes)],
+                queue=QUEUE,
+                countdown=delay_s or None,
+                connection=connection,
+                retry=False,
+                ignore_result=True,
+            )

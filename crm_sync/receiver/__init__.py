@@ -1,0 +1,33 @@
+"""The web process: deliveries in, health, metrics. ``create_app`` is what gunicorn runs."""
+
+from __future__ import annotations
+
+from flask import Flask, Response, jsonify
+from werkzeug.exceptions import HTTPException
+
+from crm_sync.engine.runtime import Runtime
+from crm_sync.receiver import health, webhooks
+from crm_sync.receiver.deadline import Deadline
+
+
+def create_app(runtime: Runtime | None = None) -> Flask:
+    """The Flask app. Without a runtime, one is made from the environment."""
+    if runtime is None:
+        from crm_sync import service  # noqa: PLC0415 - a test brings its own
+        from crm_sync.telemetry import logging  # noqa: PLC0415
+
+        runtime = service.runtime()
+        logging.configure(runtime.config)
+    app = Flask(__name__)
+    app.config["MAX_CONTENT_LENGTH"] = runtime.config.max_body_bytes
+    app.extensions["crm_sync_runtime"] = runtime
+    app.extensions["crm_sync_deadline"] = Deadline()
+    app.register_blueprint(webhooks.blueprint)
+    app.register_blueprint(health.blueprint)
+    app.register_error_handler(HTTPException, _http_error)
+    return app
+
+
+def _http_error(error: HTTPException) -> tuple[Response, int]:
+    code = (error.name or "error").lower().replace(" ", "_")
+    return jsonify(error=code, message=error.description or ""), error.code or 500

@@ -1,0 +1,107 @@
+"""The door to the database: sessions that read and sessions that write, on SQLite and on PostgreSQL.
+
+On SQLite a write takes the lock when it begins, so that two writers wait for each other instead of failing, and
+a commit is on the disk before it returns: an answer of 202 survives a power cut.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import Connection, Engine, create_engine, event, make_url
+from sqlalchemy.engine import URL
+from sqlalchemy.exc import DBAPIError, TimeoutError as PoolTimeoutError
+from sqlalchemy.orm import Session, sessionmaker
+
+from crm_sync.config import Config
+from crm_sync.store.secrets import Keyring
+
+#: How long a statement waits for another writer, and a connection for the server, in seconds. Together they stay
+#: below the five seconds Chatwoot gives a webhook.
+LOCK_TIMEOUT_S = 2
+CONNECT_TIMEOUT_S = 2
+POOL_SIZE = 24
+
+#: What a session raises when the database is away or overloaded, as opposed to refusing a row.
+DatabaseDown = (DBAPIError, PoolTimeoutError)
+
+
+class Store:
+    """Sessions on the database, and the keyring for the secrets in it. Safe to share by threads."""
+
+    def __init__(self, engine: Engine, keyring: Keyring) -> None:
+        self.engine = engine
+        self.keyring = keyring
+        self._reader = sessionmaker(engine, expire_on_commit=False)
+        self._writer = sessionmaker(engine.execution_options(crm_sync_write=True), expire_on_commit=False)
+        # Threads of one process queue here rather than poll the file's lock.
+        self._turn = threading.Lock() if engine.dialect.name == "sqlite" else nullcontext()
+
+    @contextmanager
+    def read(self) -> Iterator[Session]:
+        """A session that must not write."""
+        with self._reader() as session:
+            yield session
+
+    @contextmanager
+    def write(self) -> Iterator[Session]:
+        """A transaction: committed when the block ends, rolled back when it raises."""
+        with self._turn, self._writer.begin() as session:
+            yield session
+
+    def close(self) -> None:
+        """Give all connections back to the server."""
+        self.engine.dispose()
+
+
+def open_store(config: Config) -> Store:
+    """The store of a configuration. Connects on first use; does not touch the schema."""
+    url = normalised(config.sqlalchemy_url)
+    if url.get_backend_name() == "sqlite":
+        if url.database:
+            Path(url.database).parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        engine = create_engine(
+            url, pool_size=POOL_SIZE, max_overflow=POOL_SIZE, connect_args={"timeout": LOCK_TIMEOUT_S}
+        )
+        event.listen(engine, "connect", _prepare_sqlite)
+        event.listen(engine, "begin", _begin_sqlite)
+    else:
+        engine = create_engine(
+            url,
+            pool_size=POOL_SIZE,
+            max_overflow=POOL_SIZE,
+            pool_timeout=LOCK_TIMEOUT_S,
+            pool_pre_ping=True,
+            connect_args={
+                "connect_timeout": CONNECT_TIMEOUT_S,
+                "application_name": "crm_sync",
+                "options": f"-c lock_timeout={LOCK_TIMEOUT_S}s -c timezone=UTC",
+            },
+        )
+    return Store(engine, Keyring.load(config))
+
+
+def normalised(url: str) -> URL:
+    """The URL with the driver we ship, whichever of PostgreSQL's usual spellings was given."""
+    parsed = make_url(url)
+    if parsed.drivername in {"postgres", "postgresql"}:
+        return parsed.set(drivername="postgresql+psycopg")
+    return parsed
+
+
+def _prepare_sqlite(connection: Any, _record: Any) -> None:
+    # The driver's own transactions begin late and deferred; ours begin in _begin_sqlite.
+    connection.isolation_level = None
+    cursor = connection.cursor()
+    for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON"):
+        cursor.execute(f"PRAGMA {pragma}")
+    cursor.close()
+
+
+def _begin_sqlite(connection: Connection) -> None:
+    writes = connection.get_execution_options().get("crm_sync_write", False)
+    connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")

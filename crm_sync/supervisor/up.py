@@ -1,0 +1,167 @@
+"""The whole service on this machine: what ``crm-sync up`` and the demo run."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import socket
+import sys
+import tempfile
+import threading
+import urllib.request
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+
+from crm_sync import store
+from crm_sync.config import Config
+from crm_sync.errors import ConfigError
+from crm_sync.supervisor.processes import Part, Supervisor, stopped_by_signals
+from crm_sync.supervisor.redis import EmbeddedRedis
+from crm_sync.telemetry import metrics, readiness
+
+#: Threads of the worker for setup, pull and backfill: bulk work may take its time.
+BULK_CONCURRENCY = 2
+
+_PROBE_TIMEOUT_S = 2.0
+
+
+def run_up(
+    config: Config,
+    bind: str,
+    *,
+    on_ready: Callable[[str], None],
+    extra_env: Mapping[str, str] | None = None,
+) -> None:
+    """Run the service until SIGTERM or SIGINT; ``on_ready`` gets its URL when every part of it answers.
+
+    ``extra_env`` is added to the environment of every part.
+    """
+    Service(config, bind, extra_env=extra_env).run(on_ready)
+
+
+class Service:
+    """The service; port 0 in ``bind`` means any free one. Without a Redis in the configuration it brings one."""
+
+    def __init__(self, config: Config, bind: str, *, extra_env: Mapping[str, str] | None = None) -> None:
+        self._config = config
+        self._bind = bind
+        self._extra_env = dict(extra_env or {})
+        self._stopping = threading.Event()
+
+    def stop(self) -> None:
+        """Have :meth:`run` end; may be called by any thread."""
+        self._stopping.set()
+
+    def run(self, on_ready: Callable[[str], None]) -> None:
+        """Run until stopped, or until SIGTERM or SIGINT where this is the main thread.
+
+        ``on_ready`` is called once and must return soon. Raises CrmSyncError when something cannot start.
+        """
+        config = self._config
+        bind = _free(self._bind)
+        config.data_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
+        with stopped_by_signals(self.stop), _redis(config) as redis_url, _ready_dir() as ready_dir:
+            store.migrate(config)
+            supervisor = Supervisor(
+                parts(config, bind, self._environment(bind, redis_url, ready_dir), ready_dir),
+                # A line of JSON must stay one.
+                prefix=config.log_format != "json",
+                stopping=self._stopping,
+            )
+            supervisor.run(lambda: on_ready(config.public_url.rstrip("/") or f"http://{bind}"))
+
+    def _environment(self, bind: str, redis_url: str, ready_dir: Path) -> dict[str, str]:
+        shared = metrics.directory_of(self._config.data_dir)
+        metrics.reset(shared)
+        return {
+            **os.environ,
+            "CRM_SYNC_BIND": bind,
+            "CRM_SYNC_DATA_DIR": str(self._config.data_dir.resolve()),
+            "CRM_SYNC_REDIS_URL": redis_url,
+            metrics.DIRECTORY: str(shared),
+            readiness.READY_DIR: str(ready_dir),
+            # A log that is buffered is lost with its process.
+            "PYTHONUNBUFFERED": "1",
+            **self._extra_env,
+        }
+
+
+def parts(config: Config, bind: str, env: Mapping[str, str], ready_dir: Path) -> list[Part]:
+    """The processes of the service; the Procfile lists the same."""
+    python = sys.executable
+    celery = [python, "-m", "celery", "--quiet", "-A", "crm_sync"]
+    worker = [*celery, "worker", "--pool", "threads", "--without-gossip", "--without-mingle"]
+
+    def signalled(name: str, command: list[str]) -> Part:
+        file = ready_dir / name
+        return Part(
+            name,
+            command,
+            {**env, readiness.PART: name},
+            ready=file.exists,
+            before=lambda: file.unlink(missing_ok=True),
+        )
+
+    gunicorn = [python, "-m", "gunicorn", "-c", "python:crm_sync.receiver.gunicorn_conf"]
+    return [
+        Part(
+            "web",
+            [*gunicorn, "--bind", bind, "crm_sync.receiver:create_app()"],
+            {**env, readiness.PART: "web"},
+            ready=lambda: _answers(f"http://{_reachable(bind)}/health/ready"),
+        ),
+        signalled(
+            "worker", [*worker, "-Q", "events,ticks", "-c", str(config.concurrency), "-n", "events@%h"]
+        ),
+        signalled(
+            "bulk", [*worker, "-Q", "setup,pull,backfill", "-c", str(BULK_CONCURRENCY), "-n", "bulk@%h"]
+        ),
+        signalled("beat", [*celery, "beat", "--pidfile="]),
+    ]
+
+
+@contextmanager
+def _redis(config: Config) -> Iterator[str]:
+    if config.redis_url:
+        yield config.redis_url
+        return
+    with EmbeddedRedis(config.data_dir) as embedded:
+        yield embedded.url
+
+
+@contextmanager
+def _ready_dir() -> Iterator[Path]:
+    path = Path(tempfile.mkdtemp(prefix="crm_sync_ready_"))
+    try:
+        yield path
+    finally:
+        shutil.rmtree(path, ignore_errors=True)
+
+
+def _free(bind: str) -> str:
+    """The address with a port in it; raises ConfigError when we cannot listen there."""
+    host, _, port = bind.rpartition(":")
+    try:
+        family = socket.AF_INET6 if ":" in host else socket.AF_INET
+        with socket.create_server((host.strip("[]"), int(port)), family=family) as probe:
+            return f"{host}:{probe.getsockname()[1]}"
+    except (OSError, ValueError, OverflowError) as error:
+        raise ConfigError(
+            f"Cannot listen on {bind}: {getattr(error, 'strerror', None) or 'write it as host:port'}. "
+            "Choose another address with --bind or CRM_SYNC_BIND.",
+            setting="CRM_SYNC_BIND",
+        ) from None
+
+
+def _reachable(bind: str) -> str:
+    host, _, port = bind.rpartition(":")
+    return {"0.0.0.0": "127.0.0.1", "[::]": "[::1]", "": "127.0.0.1"}.get(host, host) + f":{port}"  # noqa: S104 - a name to replace, not to bind
+
+
+def _answers(url: str) -> bool:
+    try:
+        with urllib.request.urlopen(url, timeout=_PROBE_TIMEOUT_S) as answer:  # noqa: S310 - our own address
+            return bool(answer.status == 200)  # noqa: PLR2004 - the HTTP status
+    except OSError:
+        return False
