@@ -15,11 +15,12 @@ help: ## Print this list
 		printf '  make %-6s  %s\n' "$$name" "$$words"; done
 
 setup: $(VENV)/.runtime ## Install the program into .venv (.venv/bin/crm-sync)
+	@echo "crm_sync is installed: $(BIN)/crm-sync"
 
-demo: setup ## Play a day of support traffic against sandboxes (ONCE=1: stop after the reconciliation)
+demo: $(VENV)/.runtime ## Play a day of support traffic against sandboxes (ONCE=1: stop after the reconciliation)
 	@exec $(BIN)/crm-sync demo $(if $(ONCE),--once) $(ARGS)
 
-up: setup ## Run the service here: web, workers and beat, with an embedded Redis and SQLite
+up: $(VENV)/.runtime ## Run the service here: web, workers and beat, with an embedded Redis and SQLite
 	@exec $(BIN)/crm-sync up $(ARGS)
 
 test: $(VENV)/.dev ## Run all tests, on a real Redis and a real PostgreSQL

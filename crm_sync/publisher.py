@@ -24,8 +24,6 @@ log = structlog.get_logger(__name__)
 #: How long a mailbox counts as armed beyond the delay of its wake-up, in seconds. After that the wake-up is taken
 #: for lost, and the sweep sends another one.
 ARMED_S = 15.0
-#: Most mailboxes named by one message.
-BATCH = 20
 #: After a failure the broker is left alone for this long, in seconds: nobody waits for it again and again.
 REST_S = 1.0
 
@@ -56,9 +54,9 @@ class Publisher:
         if self._clock() < self._rest_until:
             return
         try:
-            wanted = self._arm(mailboxes, delay_s)
-            for start in range(0, len(wanted), BATCH):
-                self._publish(wanted[start : start + BATCH], delay_s)
+            # One message each: mailboxes named by one message would be drained one after another.
+            for mailbox in self._arm(mailboxes, delay_s):
+                self._publish([mailbox], delay_s)
         except (RedisError, OperationalError, OSError) as error:
             with self._guard:
                 self._rest_until = self._clock() + REST_S
@@ -67,6 +65,10 @@ class Publisher:
     def disarm(self, mailbox: str) -> None:
         """A wake-up for the mailbox has arrived."""
         self._redis.delete(keys.armed(mailbox))
+
+    def hold(self, mailbox: str) -> None:
+        """The mailbox waits in line for a slot: no wake-up is needed until its turn comes."""
+        self._redis.set(keys.armed(mailbox), 1, px=round(ARMED_S * 1000))
 
     def _arm(self, mailboxes: Sequence[str], delay_s: float) -> list[str]:
         """Those of the mailboxes that had no wake-up on its way; from now on they have."""

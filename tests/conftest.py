@@ -23,6 +23,17 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker(pytest.mark.skip(reason="there is no Chromium, and it cannot be installed here"))
 
 
+@pytest.fixture(scope="session", autouse=True)
+def _away_from_home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """No test sees the options, or touches the data directory, of whoever runs it."""
+    with pytest.MonkeyPatch.context() as patched:
+        for name in [name for name in os.environ if name.startswith(PREFIX)]:
+            patched.delenv(name)
+        patched.delenv("PROMETHEUS_MULTIPROC_DIR", raising=False)
+        patched.setenv("XDG_DATA_HOME", str(tmp_path_factory.mktemp("home")))
+        yield
+
+
 @pytest.fixture(scope="session")
 def _redis() -> Iterator[str]:
     with redis_server() as url:

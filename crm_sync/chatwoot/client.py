@@ -129,7 +129,8 @@ class ChatwootClient:
         ``None`` takes one away. Chatwoot merges a contact's attributes one level deep, so only what changed
         is sent (contracts: contact_update_external_id); taking away is an endpoint of its own.
         """
-        change = writing(self.contact(contact_id).custom_attributes, attributes)
+        known = self.contact(contact_id).custom_attributes if None in attributes.values() else {}
+        change = writing(known, attributes)
         path = f"/contacts/{contact_id}"
         if change.changed:
             self._write("PUT", path, {"custom_attributes": dict(change.changed)})

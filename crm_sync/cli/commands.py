@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import importlib
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 import click
 
 from crm_sync.cli import output, troubles
 from crm_sync.config import load
+from crm_sync.errors import ConfigError
 from crm_sync.telemetry import logging as telemetry_logging
 
 
@@ -61,7 +63,7 @@ class Root(Group):
     def invoke(self, ctx: click.Context) -> Any:
         """Run a command; trouble that can be foreseen ends with exit status 1 and its sentence."""
         try:
-            telemetry_logging.configure(load())
+            _configure_logging()
             return super().invoke(ctx)
         except Exception as error:
             trouble = troubles.in_words(error)
@@ -69,3 +71,14 @@ class Root(Group):
                 raise
             output.fail(trouble)
             ctx.exit(1)
+
+
+def _configure_logging() -> None:
+    """Only what a person at a terminal should see, unless more (or less) is asked for."""
+    try:
+        config = load()
+    except ConfigError:
+        # The command itself says so, if it needs the options at all.
+        return
+    quiet = replace(config, log_level="WARNING") if config.log_level == "INFO" else config
+    telemetry_logging.configure(quiet)

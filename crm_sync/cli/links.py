@@ -32,5 +32,5 @@ def find(contact: int | None, conversation: int | None, remote: RemoteName | Non
     elif conversation is not None:
         local = ("conversation", conversation)
     with opened() as runtime:
-        found = operate.links(runtime.store, local=local, remote=tuple(remote) if remote else None)
+        found = operate.links(runtime.store, local=local, remote=remote)
     output.rows(found, COLUMNS, empty="It has no link.")

@@ -21,7 +21,7 @@ _JSON = "crm_sync.json"
 _PIPE_WIDTH = 240
 
 
-def want_json(ctx: click.Context, _parameter: click.Parameter, value: bool) -> None:  # noqa: FBT001 - click's way
+def want_json(ctx: click.Context, _parameter: click.Parameter, value: bool) -> None:
     """Remember that the command was given ``--json``."""
     if value:
         ctx.meta[_JSON] = True

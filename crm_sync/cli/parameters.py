@@ -16,7 +16,7 @@ _AGO = re.compile(r"(\d+)([smhdw])")
 _REMOTE = re.compile(r"([a-z0-9_]+)\.([A-Za-z_]+):(.+)")
 
 
-class Moment(click.ParamType):
+class Moment(click.ParamType[datetime]):
     """A moment: ``2026-11-22``, ``2026-11-22T08:30:00Z``, or how long ago: ``90s``, ``30m``, ``2h``, ``7d``."""
 
     name = "moment"
@@ -34,7 +34,7 @@ class Moment(click.ParamType):
         return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
 
 
-class Setting(click.ParamType):
+class Setting(click.ParamType[tuple[str, str]]):
     """One setting of a hook: ``key=value``."""
 
     name = "key=value"
@@ -60,7 +60,7 @@ class RemoteName(NamedTuple):
     id: str
 
 
-class Remote(click.ParamType):
+class Remote(click.ParamType[RemoteName]):
     """A CRM record."""
 
     name = "app.type:id"

@@ -3,11 +3,17 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from redis.exceptions import RedisError
-from sqlalchemy.exc import ArgumentError, InterfaceError, NoSuchModuleError, OperationalError
-from sqlalchemy.exc import TimeoutError as PoolTimeoutError
+from sqlalchemy.exc import (
+    ArgumentError,
+    InterfaceError,
+    NoSuchModuleError,
+    OperationalError,
+    TimeoutError as PoolTimeoutError,
+)
 
 from crm_sync.errors import ConfigError, CrmSyncError
 from crm_sync.telemetry.logging import redact_text
@@ -28,26 +34,46 @@ def in_words(error: Exception) -> Trouble | None:
         return Trouble("config_error", str(error), error.setting)
     if isinstance(error, CrmSyncError):
         return Trouble(_snake(type(error).__name__), str(error))
-    if isinstance(error, ArgumentError | NoSuchModuleError):
-        return Trouble(
-            "config_error",
-            "CRM_SYNC_DATABASE_URL is no database URL we know; "
-            "write it as postgresql://user:password@host/database, or leave it empty for SQLite.",
-            "CRM_SYNC_DATABASE_URL",
-        )
-    if isinstance(error, OperationalError | InterfaceError | PoolTimeoutError):
-        return Trouble(
-            "database_unreachable",
-            f"The database does not answer ({reason(error)}); check that it runs, and CRM_SYNC_DATABASE_URL.",
-        )
-    if isinstance(error, RedisError):
-        return Trouble(
-            "redis_unreachable",
-            f"Redis does not answer ({reason(error)}); check that it runs, and CRM_SYNC_REDIS_URL.",
-        )
-    if isinstance(error, PermissionError):
-        return Trouble("not_permitted", f"{error.filename} may not be read or written; check who owns it.")
+    for kinds, words in _FORESEEN:
+        if isinstance(error, kinds):
+            return words(error)
     return None
+
+
+def _bad_database_url(_error: Exception) -> Trouble:
+    return Trouble(
+        "config_error",
+        "CRM_SYNC_DATABASE_URL is no database URL we know; "
+        "write it as postgresql://user:password@host/database, or leave it empty for SQLite.",
+        "CRM_SYNC_DATABASE_URL",
+    )
+
+
+def _database_down(error: Exception) -> Trouble:
+    return Trouble(
+        "database_unreachable",
+        f"The database does not answer ({reason(error)}); check that it runs, and CRM_SYNC_DATABASE_URL.",
+    )
+
+
+def _redis_down(error: Exception) -> Trouble:
+    return Trouble(
+        "redis_unreachable",
+        f"Redis does not answer ({reason(error)}); check that it runs, and CRM_SYNC_REDIS_URL.",
+    )
+
+
+def _not_permitted(error: Exception) -> Trouble:
+    path = getattr(error, "filename", None) or "A file"
+    return Trouble("not_permitted", f"{path} may not be read or written; check who owns it.")
+
+
+_FORESEEN: tuple[tuple[tuple[type[Exception], ...], Callable[[Exception], Trouble]], ...] = (
+    ((ArgumentError, NoSuchModuleError), _bad_database_url),
+    ((OperationalError, InterfaceError, PoolTimeoutError), _database_down),
+    ((RedisError,), _redis_down),
+    ((PermissionError,), _not_permitted),
+)
 
 
 def reason(error: BaseException) -> str:

@@ -130,9 +130,9 @@ def _membership(client: ChatwootClient, account_id: int) -> tuple[str | None, in
         ) from error
     except ApiError as error:
         raise ConfigError(f"--chatwoot-url: {error}", setting="chatwoot_url") from error
-    member = next((item for item in profile.accounts if item.id == account_id), None)
+    member = next((item for item in profile.accounts if item.account_id == account_id), None)
     if member is None:
-        known = ", ".join(str(item.id) for item in profile.accounts) or "none"
+        known = ", ".join(str(item.account_id) for item in profile.accounts) or "none"
         raise ConfigError(
             f"--account-id: the token's user does not belong to account {account_id}; it belongs to: {known}.",
             setting="account_id",

@@ -28,10 +28,15 @@ from crm_sync.errors import (
     Unauthorized,
 )
 from crm_sync.events import Event
+from crm_sync.store import DatabaseDown
 from crm_sync.store.models import EventState
 from crm_sync.telemetry import metrics
 
 log = structlog.get_logger(__name__)
+
+#: The name Chatwoot has among the systems called, and how an attempt is written down that failed because of it.
+CHATWOOT = "Chatwoot"
+CHATWOOT_FAILED = "chatwoot_failed"
 
 #: A hook whose credentials are refused is mended by a person; until then its events wait this long at a time.
 ATTENTION_WAIT_S = 60.0
@@ -80,6 +85,11 @@ class AttemptLog:
         metrics.CRM_CALLS.labels(call.system, call.method, str(call.status)).inc()
         metrics.CRM_CALL_DURATION.labels(call.system).observe(call.duration_ms / 1000)
 
+    @property
+    def last_system(self) -> str | None:
+        """Who was called last."""
+        return self.calls[-1].system if self.calls else None
+
     def as_json(self) -> list[dict[str, Any]]:
         """The calls for the journal."""
         return [asdict(call) for call in self.calls]
@@ -96,19 +106,19 @@ class Policy:
 
 
 def attempt(event: Event, processor: Processor, observer: AttemptLog, policy: Policy) -> Verdict:
-    """Handle an event. Raises ClaimLost only; everything else becomes a verdict."""
+    """Handle an event. Raises ClaimLost, and what says that the journal is away; all else becomes a verdict."""
     try:
         with observed(observer):
             outcome = processor.handle(event)
-    except ClaimLost:
+    except (ClaimLost, *DatabaseDown):
         raise
     except Exception as error:  # noqa: BLE001 - a fault of ours must not lose the event either
-        return verdict(error, policy)
+        return verdict(error, policy, failing=observer.last_system)
     return Verdict(attempt="done", outcome=outcome, state=EventState.DONE)
 
 
-def verdict(error: Exception, policy: Policy) -> Verdict:
-    """What an error means for the event."""
+def verdict(error: Exception, policy: Policy, *, failing: str | None = None) -> Verdict:
+    """What an error means for the event. ``failing`` is the system called last: Chatwoot's faults open no breaker."""
     words = str(error) if isinstance(error, CrmSyncError) else f"{type(error).__name__} in crm_sync itself."
     if isinstance(error, Skip):
         return Verdict(attempt="skipped", outcome=words, state=EventState.SKIPPED, reason=error.reason)
@@ -124,9 +134,16 @@ def verdict(error: Exception, policy: Policy) -> Verdict:
         return Verdict(attempt="failed", outcome=words, state=EventState.FAILED, reason=reason, error=words)
     if not isinstance(error, ApiError):
         log.exception("processor_crashed", exc_info=error, **policy.context)
-    kind = breaker.RETRIABLE if isinstance(error, Retriable) else "crashed"
+    kind = _kind(error, failing)
     until = retry.next_attempt(error, policy.tries, now=policy.now(), delays_s=policy.delays_s)
     if until is None:
         outcome = f"Given up after {policy.tries} tries. {words}"
         return Verdict(attempt=kind, outcome=outcome, state=EventState.FAILED, reason="given_up", error=words)
     return Verdict(attempt=kind, outcome=words, wait_until=until, error=words)
+
+
+def _kind(error: Exception, failing: str | None) -> str:
+    """How an attempt that is to be repeated is written down."""
+    if not isinstance(error, Retriable):
+        return "crashed"
+    return CHATWOOT_FAILED if failing == CHATWOOT else breaker.RETRIABLE

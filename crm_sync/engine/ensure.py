@@ -8,13 +8,12 @@ its error goes up, and the claim stays.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import delete, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
 from crm_sync import keys
@@ -22,14 +21,16 @@ from crm_sync.chatwoot import payloads
 from crm_sync.crms.base import Chatwoot, HookView, Link, Local, Remote
 from crm_sync.errors import ApiError, Defer, Duplicate, OutcomeUnknown
 from crm_sync.locks import Busy, Mutexes
-from crm_sync.store import Store, journal, models
+from crm_sync.store import Store, journal, links
+from crm_sync.store.links import LinkRow
+from crm_sync.store.models import LinkState
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from sqlalchemy.orm import Session
 
-    from crm_sync.events import Message
+    from crm_sync.events import Event, Message
 
 #: How soon something that another worker holds is tried again.
 SHORT_WAIT = timedelta(seconds=1)
@@ -37,6 +38,9 @@ SHORT_WAIT = timedelta(seconds=1)
 
 class JournalPort:
     """The engine's side of :class:`crm_sync.crms.base.Port`, for one attempt at one event.
+
+    ``known`` are the links of the event's records as they stand, ``fence`` raises ClaimLost within a transaction
+    once another worker has taken the event over.
 
     Confirmations are kept until the next write to the journal, so that an event costs as few commits as it can;
     a worker that dies in between leaves the claim behind, which is safe.
@@ -54,6 +58,8 @@ class JournalPort:
         now: Callable[[], datetime],
         unknown_settle: timedelta,
         fence: Callable[[Session], None],
+        event: Event,
+        known: Iterable[LinkRow],
     ) -> None:
         self.hook = hook
         self.chatwoot = chatwoot
@@ -65,6 +71,8 @@ class JournalPort:
         self._unknown_settle = unknown_settle
         self._fence = fence
         self._unwritten: list[Callable[[Session], None]] = []
+        self._loaded = set(records_of(event))
+        self._rows = {(row.local_type, row.local_id, row.remote_type): row for row in known}
         self._links: dict[tuple[Local, str], tuple[int, Link]] = {}
 
     @property
@@ -78,9 +86,8 @@ class JournalPort:
         """See Port.link."""
         known = self._links.get((local, remote_type))
         if known is None:
-            with self._store.read() as session:
-                row = self._row(session, local, remote_type)
-            if row is None or row.state != models.LinkState.LINKED:
+            row = self._row(local, remote_type)
+            if row is None or row.state != LinkState.LINKED:
                 return None
             known = self._links[local, remote_type] = (row.id, _as_link(row))
         return known[1]
@@ -133,24 +140,13 @@ class JournalPort:
     def forget(self, link: Link) -> None:
         """See Port.forget."""
         row_id, _ = self._links.pop((link.local, link.remote_type))
+        self._rows.pop((link.local.type, link.local.id, link.remote_type), None)
         self._release(row_id)
-        self.flush()
 
     def show(self, local: Local, remote_type: str, attributes: Mapping[str, Any]) -> None:
         """See Port.show."""
         row_id, _ = self._links[local, remote_type]
-
-        def write(session: Session) -> None:
-            row = session.get(models.Link, row_id)
-            if row is None:
-                return
-            wanted = {**row.wanted, **attributes}
-            if wanted != row.shown:
-                row.wanted = wanted
-                row.mirror_at = self._now()
-                row.mirror_tries = 0
-
-        self._unwritten.append(write)
+        self._unwritten.append(lambda session: links.want(session, row_id, dict(attributes), self._now()))
 
     # -- what else a processor may ask ---------------------------------------------------------------------------
 
@@ -177,102 +173,78 @@ class JournalPort:
     # -- writing down --------------------------------------------------------------------------------------------
 
     def write(self, session: Session) -> None:
-        """Write what was confirmed since the last time, within the caller's transaction. Raises ClaimLost."""
-        self._fence(session)
+        """Write what was confirmed since the last time, within the caller's transaction, which is fenced."""
         for step in self._unwritten:
             step(session)
         self._unwritten.clear()
 
-    def flush(self) -> None:
-        """Write what was confirmed since the last time, now."""
-        if self._unwritten:
-            with self._store.write() as session:
-                self.write(session)
-
     def _claim_link(self, local: Local, remote_type: str) -> tuple[int, bool]:
         """Claim the link; tells whether an earlier attempt had claimed it, so that a record may exist."""
+        row = self._row(local, remote_type)
         try:
             with self._store.write() as session:
+                self._fence(session)
                 self.write(session)
-                row = self._row(session, local, remote_type)
-                if row is None:
-                    return self._insert(session, local, remote_type), False
-                return self._inherit(session, row), True
+                if row is not None:
+                    return self._inherit(session, row), True
+                claimed = links.claim(
+                    session,
+                    hook_id=self.hook.id,
+                    mailbox=self._mailbox,
+                    record=(local.type, local.id),
+                    remote_type=remote_type,
+                    token=self._claim,
+                    now=self._now(),
+                )
+                return claimed, False
         except IntegrityError as error:
             raise Defer(self._now() + SHORT_WAIT, f"Another worker is creating the {remote_type}.") from error
 
-    def _insert(self, session: Session, local: Local, remote_type: str) -> int:
-        now = self._now()
-        row_id: int | None = session.scalar(
-            insert(models.Link)
-            .values(
-                hook_id=self.hook.id,
-                mailbox=self._mailbox,
-                local_type=local.type,
-                local_id=local.id,
-                remote_type=remote_type,
-                state=models.LinkState.CREATING,
-                claim=self._claim,
-                claimed_at=now,
-                agreed={},
-                wanted={},
-                shown={},
-                mirror_tries=0,
-                created_at=now,
-                updated_at=now,
-            )
-            .returning(models.Link.id)
-        )
-        assert row_id is not None  # noqa: S101 - RETURNING of an INSERT that did not raise
-        return row_id
-
-    def _inherit(self, session: Session, row: models.Link) -> int:
-        settled = row.claimed_at + self._unknown_settle
+    def _inherit(self, session: Session, row: LinkRow) -> int:
         if row.claim and journal.is_held(session, row.claim, self._now()):
             raise Defer(self._now() + SHORT_WAIT, f"Another worker is creating the {row.remote_type}.")
+        settled = row.claimed_at + self._unknown_settle
         if settled > self._now():
             raise Defer(settled, f"An earlier attempt may still be creating the {row.remote_type}.")
-        row.claim = self._claim
+        links.change(session, row.id, self._now(), claim=self._claim)
         return row.id
 
     def _confirm(self, row_id: int, local: Local, remote_type: str, remote: Remote, *, created: bool) -> Link:
         agreed = dict(remote.agreed)
         self._later(
-            row_id, state=models.LinkState.LINKED, remote_id=remote.id, url=remote.url, agreed=agreed, claim=None
+            row_id, state=LinkState.LINKED, remote_id=remote.id, url=remote.url, agreed=agreed, claim=None
         )
         link = Link(local, remote_type, remote.id, remote.url, agreed, created=created)
         return self._remember(row_id, link)
 
     def _later(self, row_id: int, **values: Any) -> None:
-        def write(session: Session) -> None:
-            session.execute(
-                update(models.Link).where(models.Link.id == row_id).values(**values, updated_at=self._now())
-            )
-
-        self._unwritten.append(write)
+        self._unwritten.append(lambda session: links.change(session, row_id, self._now(), **values))
 
     def _release(self, row_id: int) -> None:
-        def write(session: Session) -> None:
-            session.execute(delete(models.Link).where(models.Link.id == row_id))
-
-        self._unwritten.append(write)
+        self._unwritten.append(lambda session: links.release(session, row_id))
 
     def _remember(self, row_id: int, link: Link) -> Link:
         self._links[link.local, link.remote_type] = (row_id, link)
         return link
 
-    def _row(self, session: Session, local: Local, remote_type: str) -> models.Link | None:
-        row: models.Link | None = session.scalar(
-            select(models.Link).where(
-                models.Link.hook_id == self.hook.id,
-                models.Link.local_type == local.type,
-                models.Link.local_id == local.id,
-                models.Link.remote_type == remote_type,
-            )
-        )
-        return row
+    def _row(self, local: Local, remote_type: str) -> LinkRow | None:
+        """The link as it was loaded with the event, or as it is."""
+        if (local.type, local.id) in self._loaded:
+            return self._rows.get((local.type, local.id, remote_type))
+        with self._store.read() as session:
+            return links.find(session, self.hook.id, (local.type, local.id), remote_type)
 
 
-def _as_link(row: models.Link) -> Link:
-    local = Local(row.local_type, row.local_id)  # type: ignore[arg-type]
+def records_of(event: Event) -> list[links.Record]:
+    """The Chatwoot records an event is about: their links are loaded with it."""
+    records: list[links.Record] = [("contact", event.contact.id)]
+    if event.conversation is not None:
+        records.append(("conversation", event.conversation.id))
+    if event.message is not None:
+        records.append(("message", event.message.id))
+    return records
+
+
+def _as_link(row: LinkRow) -> Link:
+    local = Local(row.local_type, row.local_id)  # type: ignore[arg-type]  # the column holds nothing else
     return Link(local, row.remote_type, row.remote_id or "", row.url, row.agreed)

@@ -18,12 +18,14 @@ from crm_sync import keys, owner
 from crm_sync.chatwoot import payloads
 from crm_sync.engine import apps, breaker, mirror
 from crm_sync.engine.dispatch import AttemptLog, Policy, Verdict, attempt, verdict
-from crm_sync.engine.ensure import JournalPort
+from crm_sync.engine.ensure import JournalPort, records_of
 from crm_sync.engine.order import Waiting, in_order, superseding
 from crm_sync.errors import ClaimLost, CrmSyncError
+from crm_sync.events import Event as HappenedEvent
 from crm_sync.locks import Busy, Mutex
-from crm_sync.store import journal
+from crm_sync.store import journal, links
 from crm_sync.store.journal import PendingRow
+from crm_sync.store.links import LinkRow
 from crm_sync.store.models import Account, Hook, HookState
 from crm_sync.telemetry import metrics
 
@@ -60,8 +62,8 @@ class Taken:
     token: str
     hook: Hook
     account: Account
-    payload: dict[str, object]
-    received_at: datetime
+    event: HappenedEvent
+    known: list[LinkRow]
 
 
 def drain(runtime: Runtime, mailbox: str) -> None:
@@ -98,6 +100,7 @@ class _Turn:
         self.mutex = mutex
         if self._due_in() == 0.0:
             if not self.runtime.ceiling.take(self.hook_id, self.token, self.mailbox):
+                self.runtime.alarm.hold(self.mailbox)
                 return None
             try:
                 self._process()
@@ -127,7 +130,7 @@ class _Turn:
                 )
 
     def _take(self) -> Taken | None:
-        with self.runtime.store.write() as session:
+        with self.runtime.store.write(durable=False) as session:
             return self._claim_next(session)
 
     def _claim_next(self, session: Session) -> Taken | None:
@@ -149,8 +152,9 @@ class _Turn:
         row = rows[0]
         if not journal.claim(session, row, self.token, now + self._lease):
             return None
-        payload, received_at = journal.payload(session, row.id)
-        return Taken(row, self.token, hook, hook.account, payload, received_at)
+        event = payloads.read(journal.payload(session, row.id))
+        known = links.load(session, hook.id, records_of(event))
+        return Taken(row, self.token, hook, hook.account, event, known)
 
     def _merged(self, session: Session, rows: list[PendingRow], now: datetime) -> list[PendingRow]:
         """The waiting events, after those were ended whose change the next one carries as well."""
@@ -180,18 +184,18 @@ class _Turn:
             view = self.runtime.view(taken.hook, taken.account)
             port = self._port(taken, view)
             client = self.runtime.client(view, taken.hook.version)
-            event = payloads.read(taken.payload)
             processor = apps.find(taken.hook.app_id).processor(client, port)
-            result = attempt(event, processor, observer, policy)
+            result = attempt(taken.event, processor, observer, policy)
         except CrmSyncError as error:
             if isinstance(error, ClaimLost):
                 raise
             result = verdict(error, policy)
         duration_ms = round((time.monotonic() - started) * 1000)
-        with self.runtime.store.write() as session:
+        # Not durable: after a power cut the claims say what has to be looked up and done again.
+        with self.runtime.store.write(durable=False) as session:
+            self._end(session, taken, result)
             if port is not None:
                 port.write(session)
-            self._end(session, taken, result)
             journal.record_attempt(
                 session,
                 event_id=taken.row.id,
@@ -241,7 +245,11 @@ class _Turn:
         elif result.attempt == breaker.RETRIABLE:
             if breaker.after_failure(session, taken.hook.id, now=now, rest_s=self.runtime.config.breaker_rest_s):
                 log.error("breaker_opened", hook=taken.hook.id, reason=result.outcome)
-        elif result.attempt in {"done", "failed"} and breaker.after_success(session, taken.hook.id):
+        elif (
+            taken.hook.breaker_until is not None
+            and result.attempt in {"done", "failed"}
+            and breaker.after_success(session, taken.hook.id)
+        ):
             log.warning("breaker_closed", hook=taken.hook.id)
             return journal.waiting_mailboxes(session, taken.hook.id)
         return []
@@ -276,6 +284,8 @@ class _Turn:
             now=self.runtime.now,
             unknown_settle=timedelta(seconds=self.runtime.config.unknown_settle_s),
             fence=fence,
+            event=taken.event,
+            known=taken.known,
         )
 
     def _renew(self, taken: Taken) -> None:
@@ -294,6 +304,7 @@ class _Turn:
     def _give_back(self) -> None:
         woken = self.runtime.ceiling.give_back(self.hook_id, self.token)
         if woken is not None:
+            self.runtime.alarm.disarm(woken)
             self.runtime.alarm.wake([woken])
 
     def _due_in(self) -> float | None:

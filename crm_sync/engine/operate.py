@@ -155,7 +155,7 @@ def would_retry(store: Store, wanted: Filter) -> list[int]:
 def skip(runtime: Runtime, event_id: int, why: str) -> dict[str, Any]:
     """End an event that did not end by itself. A worker that holds it loses its claim and writes nothing more."""
     with runtime.store.write() as session:
-        ended = session.execute(
+        ended = session.scalar(
             update(Event)
             .where(Event.id == event_id, Event.state.in_(_UNFINISHED))
             .values(
@@ -165,11 +165,12 @@ def skip(runtime: Runtime, event_id: int, why: str) -> dict[str, Any]:
                 finished_at=runtime.now(),
                 claim=None,
                 claimed_until=None,
-            ),
+            )
+            .returning(Event.id),
             execution_options={"synchronize_session": False},
-        ).rowcount
+        )
         found = _get(session, event_id)
-        if not ended:
+        if ended is None:
             raise CrmSyncError(f"Event {event_id} is {found.state} already; there is nothing to skip.")
         shown, app_id = _event(found), found.hook.app_id
     metrics.EVENTS.labels(app_id, EventState.SKIPPED.value, BY_OPERATOR).inc()
@@ -355,7 +356,7 @@ def _try_now(session: Session, conditions: Sequence[ColumnElement[bool]], now: d
     return sorted(mailboxes)
 
 
-def _mailboxes(conditions: Sequence[ColumnElement[bool]]) -> Select[tuple[str]]:
+def _mailboxes(conditions: Sequence[ColumnElement[bool]]) -> Select[str]:
     return select(Event.mailbox).where(*conditions, Event.state.in_(_UNFINISHED)).distinct()
 
 
@@ -375,7 +376,7 @@ def _oldest(session: Session) -> dict[int, datetime]:
         .where(Event.state == EventState.PENDING)
         .group_by(Event.hook_id)
     )
-    return {hook_id: oldest for hook_id, oldest in rows}
+    return {row[0]: row[1] for row in rows}
 
 
 def _age_s(since: datetime | None, now: datetime) -> float:

@@ -32,6 +32,10 @@ class Alarm(Protocol):
         """A wake-up has arrived: from now on another one is needed."""
         ...
 
+    def hold(self, mailbox: str) -> None:
+        """The mailbox waits in line for a slot: no wake-up is needed until its turn comes."""
+        ...
+
 
 @dataclass
 class Runtime:

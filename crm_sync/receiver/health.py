@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from flask import Blueprint, Response, current_app, jsonify
 from redis.exceptions import RedisError
+from sqlalchemy.exc import SQLAlchemyError
 
 from crm_sync.receiver.deadline import Deadline, Overdue
-from crm_sync.store import DatabaseDown
 from crm_sync.store.migrate import pending
 from crm_sync.telemetry import metrics
 
@@ -43,7 +43,7 @@ def _database() -> str:
 
     try:
         return "schema is not up to date" if deadline.run(look) else "ok"
-    except (*DatabaseDown, Overdue):
+    except (SQLAlchemyError, Overdue):
         return "down"
 
 

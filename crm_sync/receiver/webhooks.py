@@ -14,6 +14,7 @@ from typing import TypeVar
 import structlog
 from flask import Blueprint, Request, Response, current_app, jsonify, request
 from sqlalchemy import select
+from sqlalchemy.exc import SQLAlchemyError
 from werkzeug.exceptions import RequestEntityTooLarge
 
 from crm_sync import clock
@@ -23,7 +24,6 @@ from crm_sync.errors import PayloadError, SignatureError
 from crm_sync.receiver import body
 from crm_sync.receiver.deadline import Deadline, Overdue
 from crm_sync.receiver.signature import SIGNATURE, SignatureVerifier
-from crm_sync.store import DatabaseDown
 from crm_sync.store.models import Account, SignatureMode, Source
 from crm_sync.telemetry import metrics
 
@@ -120,7 +120,7 @@ def _stored(work: Callable[[], T]) -> T:
     deadline: Deadline = current_app.extensions["crm_sync_deadline"]
     try:
         return deadline.run(work)
-    except (*DatabaseDown, Overdue) as error:
+    except (SQLAlchemyError, Overdue) as error:
         log.error("database_unavailable", error=type(error).__name__)
         raise Refusal(
             503, "database_unavailable", "The delivery could not be stored: the database does not answer."

@@ -4,15 +4,16 @@ Guarantees, to every sandbox and to the tests, demo and benches that use one:
 
 * :class:`SandboxServer` serves a Flask application on 127.0.0.1 with one thread a connection and HTTP/1.1
   keep-alive, and cuts every open connection when it stops, as a dying server does.
-* :func:`install_faults` puts latency and faults in front of an application. They act outside the application's
-  own locks, their choice is repeatable (seeded), they can be changed while the server runs, and they never touch
-  the control endpoints under ``/_sandbox/``.
+* :func:`install_faults` puts latency and faults in front of an application. They act outside the
+  application's own locks, their choice is repeatable (seeded), they can be changed while the server runs,
+  and they never touch the control endpoints under ``/_sandbox/``.
 * :class:`CallLog` remembers the API calls an application really handled.
 * :func:`add_control` publishes both under ``/_sandbox/requests`` and ``/_sandbox/faults``.
 """
 
 from __future__ import annotations
 
+import errno
 import io
 import random
 import socket
@@ -20,7 +21,7 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, Self, cast
 
 from flask import Flask, Response, jsonify, request
 from werkzeug.serving import BaseWSGIServer, WSGIRequestHandler, make_server
@@ -36,31 +37,34 @@ CONTROL_PREFIX = "/_sandbox/"
 FaultKind = Callable[["WSGIApplication", "WSGIEnvironment", "StartResponse"], Iterable[bytes]]
 
 
-def refuse(app: WSGIApplication, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
+def refuse(_app: WSGIApplication, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
     """A server error before anything was done."""
     answer = Response("The server is temporarily unable to handle the request.\n", 503, mimetype="text/plain")
     return answer(environ, start_response)
 
 
-def lose(app: WSGIApplication, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
+def lose(app: WSGIApplication, environ: WSGIEnvironment, _start_response: StartResponse) -> Iterable[bytes]:
     """Everything is done, but the connection breaks before the answer: the client cannot know."""
     run_wsgi_app(app, environ, buffered=True)
     raise ConnectionAbortedError("the sandbox dropped the answer on purpose")
 
 
 def html_page(
-    app: WSGIApplication, environ: WSGIEnvironment, start_response: StartResponse
+    _app: WSGIApplication, environ: WSGIEnvironment, start_response: StartResponse
 ) -> Iterable[bytes]:
     """Status 200 with an HTML error page, nothing done: how GLPI reports a lost database."""
-    page = "<!DOCTYPE html><html><head><title>Error</title></head><body><p>A link to the SQL server could not be established.</p></body></html>"
+    page = (
+        "<!DOCTYPE html><html><head><title>Error</title></head>"
+        "<body><p>A link to the SQL server could not be established.</p></body></html>"
+    )
     return Response(page, 200, mimetype="text/html")(environ, start_response)
 
 
 class Faults:
     """The misbehaviour of one application, changeable while it runs; all methods are safe between threads.
 
-    ``latency_ms`` delays every call, ``fail_rate`` (0 to 1) is the share of calls that get one of the ``kinds``
-    chosen at random, ``down`` refuses all of them. ``hits`` counts what was done, by the kind's name.
+    ``latency_ms`` delays every call, ``fail_rate`` (0 to 1) is the share of calls that get one of the
+    ``kinds`` chosen at random, ``down`` refuses all of them. ``hits`` counts what was done, by the kind's name.
     """
 
     def __init__(self, *, latency_ms: int, fail_rate: float, seed: int, kinds: Sequence[FaultKind]) -> None:
@@ -137,7 +141,7 @@ def install_faults(
 
 
 class CallLog:
-    """The API calls an application handled, in order: (method, path, status). Control calls are not among them."""
+    """The API calls an application handled, in order: (method, path, status); control calls left out."""
 
     def __init__(self, app: Flask) -> None:
         self._lock = threading.Lock()
@@ -190,10 +194,10 @@ def add_control(app: Flask, faults: Faults, calls: CallLog) -> None:
 
 
 class _KeepAliveHandler(WSGIRequestHandler):
-    """One connection. werkzeug's own handler closes after each answer; this one reads the body and goes on."""
+    """One connection. werkzeug's own handler closes after each answer; this one goes on."""
 
     protocol_version = "HTTP/1.1"
-    # Header and body leave in one packet and at once; otherwise a kept-alive client waits 40 ms for its own ACK.
+    # Header and body leave at once and in one packet: a kept-alive client would wait 40 ms for its ACK.
     disable_nagle_algorithm = True
     wbufsize = -1
 
@@ -243,6 +247,14 @@ class _Server:
     connections: set[socket.socket]
 
 
+def _bound(app: Flask, port: int) -> BaseWSGIServer:
+    try:
+        return make_server("127.0.0.1", port, app, threaded=True, request_handler=_KeepAliveHandler)
+    except SystemExit as left:
+        # werkzeug ends the whole program when a port is taken.
+        raise OSError(errno.EADDRINUSE, f"port {port} of 127.0.0.1 is in use") from left
+
+
 class SandboxServer:
     """Serves ``app`` on 127.0.0.1 from a background thread; usable as a context manager.
 
@@ -251,9 +263,7 @@ class SandboxServer:
     """
 
     def __init__(self, app: Flask, *, port: int = 0) -> None:
-        self._server: BaseWSGIServer = make_server(
-            "127.0.0.1", port, app, threaded=True, request_handler=_KeepAliveHandler
-        )
+        self._server = _bound(app, port)
         self._open: set[socket.socket] = set()
         cast("_Server", self._server).connections = self._open
         self._thread: threading.Thread | None = None
@@ -288,7 +298,7 @@ class SandboxServer:
             except OSError:
                 continue
 
-    def __enter__(self) -> SandboxServer:
+    def __enter__(self) -> Self:
         self.start()
         return self
 

@@ -1,7 +1,9 @@
 """The door to the database: sessions that read and sessions that write, on SQLite and on PostgreSQL.
 
-On SQLite a write takes the lock when it begins, so that two writers wait for each other instead of failing, and
-a commit is on the disk before it returns: an answer of 202 survives a power cut.
+On SQLite a write takes the lock when it begins, so that two writers wait for each other instead of failing. A
+durable commit is on the disk before it returns: an answer of 202 and a claim made before a CRM is called survive a
+power cut. What may be done again without harm (an outcome, a confirmation) does not wait for the disk; commits reach
+it in order all the same.
 """
 
 from __future__ import annotations
@@ -14,7 +16,8 @@ from typing import Any
 
 from sqlalchemy import Connection, Engine, create_engine, event, make_url
 from sqlalchemy.engine import URL
-from sqlalchemy.exc import DBAPIError, TimeoutError as PoolTimeoutError
+from sqlalchemy.exc import InterfaceError, OperationalError
+from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.orm import Session, sessionmaker
 
 from crm_sync.config import Config
@@ -27,7 +30,7 @@ CONNECT_TIMEOUT_S = 2
 POOL_SIZE = 24
 
 #: What a session raises when the database is away or overloaded, as opposed to refusing a row.
-DatabaseDown = (DBAPIError, PoolTimeoutError)
+DatabaseDown = (OperationalError, InterfaceError, PoolTimeoutError)
 
 
 class Store:
@@ -37,7 +40,12 @@ class Store:
         self.engine = engine
         self.keyring = keyring
         self._reader = sessionmaker(engine, expire_on_commit=False)
-        self._writer = sessionmaker(engine.execution_options(crm_sync_write=True), expire_on_commit=False)
+        self._writers = {
+            durable: sessionmaker(
+                engine.execution_options(crm_sync_write="durable" if durable else "quick"), expire_on_commit=False
+            )
+            for durable in (True, False)
+        }
         # Threads of one process queue here rather than poll the file's lock.
         self._turn = threading.Lock() if engine.dialect.name == "sqlite" else nullcontext()
 
@@ -48,9 +56,12 @@ class Store:
             yield session
 
     @contextmanager
-    def write(self) -> Iterator[Session]:
-        """A transaction: committed when the block ends, rolled back when it raises."""
-        with self._turn, self._writer.begin() as session:
+    def write(self, *, durable: bool = True) -> Iterator[Session]:
+        """A transaction: committed when the block ends, rolled back when it raises.
+
+        One that is not ``durable`` may be forgotten in a power cut, never alone and never by a crash of ours.
+        """
+        with self._turn, self._writers[durable].begin() as session:
             yield session
 
     def close(self) -> None:
@@ -82,6 +93,7 @@ def open_store(config: Config) -> Store:
                 "options": f"-c lock_timeout={LOCK_TIMEOUT_S}s -c timezone=UTC",
             },
         )
+        event.listen(engine, "begin", _begin_postgresql)
     return Store(engine, Keyring.load(config))
 
 
@@ -103,5 +115,14 @@ def _prepare_sqlite(connection: Any, _record: Any) -> None:
 
 
 def _begin_sqlite(connection: Connection) -> None:
-    writes = connection.get_execution_options().get("crm_sync_write", False)
-    connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
+    kind = connection.get_execution_options().get("crm_sync_write")
+    if kind is None:
+        connection.exec_driver_sql("BEGIN")
+        return
+    connection.exec_driver_sql(f"PRAGMA synchronous={'FULL' if kind == 'durable' else 'NORMAL'}")
+    connection.exec_driver_sql("BEGIN IMMEDIATE")
+
+
+def _begin_postgresql(connection: Connection) -> None:
+    if connection.get_execution_options().get("crm_sync_write") == "quick":
+        connection.exec_driver_sql("SET LOCAL synchronous_commit = off")

@@ -21,7 +21,7 @@ def migrate(config: Config) -> None:
     """Run the migrations that are missing. Does nothing when there are none."""
     store = open_store(config)
     try:
-        with store.engine.execution_options(crm_sync_write=True).begin() as connection:
+        with store.engine.execution_options(crm_sync_write="durable").begin() as connection:
             if connection.dialect.name == "postgresql":
                 connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": ADVISORY_LOCK})
             alembic = alembic_config()

@@ -37,8 +37,13 @@ def spawn(
 
 
 def stop(process: subprocess.Popen[bytes], within_s: float) -> int:
-    """Ask a child to end, and end it and what it started by force when it takes too long; its exit status."""
+    """Ask a child to end, and end it by force when it takes too long; its exit status."""
     terminate(process)
+    return wait(process, within_s)
+
+
+def wait(process: subprocess.Popen[bytes], within_s: float) -> int:
+    """Wait for a child that was asked to end, and end it and what it started by force when it takes too long."""
     try:
         return process.wait(within_s)
     except subprocess.TimeoutExpired:
@@ -59,7 +64,7 @@ def kill(process: subprocess.Popen[bytes]) -> None:
 
 
 def _die_with(parent: int) -> Callable[[], None]:
-    def prepare() -> None:
+    def prepare() -> None:  # pragma: no cover - runs between fork and exec, where nothing is measured
         if _LIBC is not None:
             _LIBC.prctl(_PR_SET_PDEATHSIG, signal.SIGTERM, 0, 0, 0)
         if os.getppid() != parent:  # it died before the kernel was told

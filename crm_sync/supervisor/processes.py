@@ -134,7 +134,7 @@ class Supervisor:
                 children.terminate(child.process)
         for child in self._children:
             if child.process is not None:
-                children.stop(child.process, max(0.0, deadline - time.monotonic()))
+                children.wait(child.process, max(0.0, deadline - time.monotonic()))
                 # What it started goes with it, even if it did not look after that itself.
                 children.kill(child.process)
                 child.printer.finish()

@@ -27,8 +27,6 @@ from typing import Self
 from urllib.parse import urlsplit
 
 import redis
-from redis.backoff import NoBackoff
-from redis.retry import Retry
 
 from crm_sync import embedded
 from crm_sync.errors import ConfigError, CrmSyncError
@@ -113,7 +111,7 @@ class EmbeddedRedis:
         if self._guard is not None:
             self._guard.join(STOP_TIMEOUT_S)
         if self._process is not None:
-            children.stop(self._process, 0)
+            children.wait(self._process, 0)
         os.close(self._lock)
 
     def _take_directory(self) -> int:
@@ -165,7 +163,7 @@ class EmbeddedRedis:
             if self._answers(process):
                 embedded.remember(self._data_dir, self.url)
                 return process
-            children.stop(process, 0)
+            children.wait(process, 0)
         log = self._dir / "redis.log"
         words = log.read_text(errors="replace").strip().splitlines()[-3:] if log.exists() else ["no log"]
         raise CrmSyncError("The embedded Redis does not start: " + " / ".join(words))
@@ -203,8 +201,7 @@ class EmbeddedRedis:
     def _answers(self, process: subprocess.Popen[bytes]) -> bool:
         """Wait until the server has loaded its data; False when it ended instead."""
         deadline = time.monotonic() + START_TIMEOUT_S
-        once = Retry(NoBackoff(), 0)
-        with redis.Redis.from_url(self.url, socket_timeout=2.0, retry=once) as client:
+        with redis.Redis.from_url(self.url, socket_timeout=2.0) as client:
             while process.poll() is None and time.monotonic() < deadline and not self._stopping.is_set():
                 try:
                     found = client.info("server")["process_id"]

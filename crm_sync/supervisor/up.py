@@ -6,12 +6,12 @@ import os
 import shutil
 import socket
 import sys
-import tempfile
 import threading
 import urllib.request
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TextIO
 
 from crm_sync import store
 from crm_sync.config import Config
@@ -43,15 +43,28 @@ def run_up(
 class Service:
     """The service; port 0 in ``bind`` means any free one. Without a Redis in the configuration it brings one."""
 
-    def __init__(self, config: Config, bind: str, *, extra_env: Mapping[str, str] | None = None) -> None:
+    def __init__(
+        self,
+        config: Config,
+        bind: str,
+        *,
+        extra_env: Mapping[str, str] | None = None,
+        output: TextIO | None = None,
+    ) -> None:
         self._config = config
         self._bind = bind
         self._extra_env = dict(extra_env or {})
+        self._output = output
         self._stopping = threading.Event()
+        self._supervisor: Supervisor | None = None
 
     def stop(self) -> None:
         """Have :meth:`run` end; may be called by any thread."""
         self._stopping.set()
+
+    def pids(self) -> dict[str, int]:
+        """The processes that run, by the name of their part; may be called by any thread."""
+        return {} if self._supervisor is None else self._supervisor.pids()
 
     def run(self, on_ready: Callable[[str], None]) -> None:
         """Run until stopped, or until SIGTERM or SIGINT where this is the main thread.
@@ -61,15 +74,17 @@ class Service:
         config = self._config
         bind = _free(self._bind)
         config.data_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
-        with stopped_by_signals(self.stop), _redis(config) as redis_url, _ready_dir() as ready_dir:
+        with stopped_by_signals(self.stop), _redis(config) as redis_url:
             store.migrate(config)
-            supervisor = Supervisor(
+            ready_dir = _ready_dir(config)
+            self._supervisor = Supervisor(
                 parts(config, bind, self._environment(bind, redis_url, ready_dir), ready_dir),
                 # A line of JSON must stay one.
                 prefix=config.log_format != "json",
                 stopping=self._stopping,
+                output=self._output,
             )
-            supervisor.run(lambda: on_ready(config.public_url.rstrip("/") or f"http://{bind}"))
+            self._supervisor.run(lambda: on_ready(config.public_url.rstrip("/") or f"http://{bind}"))
 
     def _environment(self, bind: str, redis_url: str, ready_dir: Path) -> dict[str, str]:
         shared = metrics.directory_of(self._config.data_dir)
@@ -130,28 +145,29 @@ def _redis(config: Config) -> Iterator[str]:
         yield embedded.url
 
 
-@contextmanager
-def _ready_dir() -> Iterator[Path]:
-    path = Path(tempfile.mkdtemp(prefix="crm_sync_ready_"))
-    try:
-        yield path
-    finally:
-        shutil.rmtree(path, ignore_errors=True)
+def _ready_dir(config: Config) -> Path:
+    """Where the parts say that they are ready; empty, whatever a former run left there."""
+    path = config.data_dir.resolve() / "ready"
+    shutil.rmtree(path, ignore_errors=True)
+    path.mkdir(mode=0o700)
+    return path
 
 
 def _free(bind: str) -> str:
     """The address with a port in it; raises ConfigError when we cannot listen there."""
     host, _, port = bind.rpartition(":")
-    try:
+    trouble = "it is not written as host:port"
+    if port.isdecimal() and int(port) < 2**16:
         family = socket.AF_INET6 if ":" in host else socket.AF_INET
-        with socket.create_server((host.strip("[]"), int(port)), family=family) as probe:
-            return f"{host}:{probe.getsockname()[1]}"
-    except (OSError, ValueError, OverflowError) as error:
-        raise ConfigError(
-            f"Cannot listen on {bind}: {getattr(error, 'strerror', None) or 'write it as host:port'}. "
-            "Choose another address with --bind or CRM_SYNC_BIND.",
-            setting="CRM_SYNC_BIND",
-        ) from None
+        try:
+            with socket.create_server((host.strip("[]"), int(port)), family=family) as probe:
+                return f"{host}:{probe.getsockname()[1]}"
+        except OSError as error:
+            trouble = os.strerror(error.errno) if error.errno and error.errno > 0 else str(error.strerror)
+    raise ConfigError(
+        f"Cannot listen on {bind}: {trouble}. Choose another address with --bind or CRM_SYNC_BIND.",
+        setting="CRM_SYNC_BIND",
+    )
 
 
 def _reachable(bind: str) -> str:
@@ -162,6 +178,6 @@ def _reachable(bind: str) -> str:
 def _answers(url: str) -> bool:
     try:
         with urllib.request.urlopen(url, timeout=_PROBE_TIMEOUT_S) as answer:  # noqa: S310 - our own address
-            return bool(answer.status == 200)  # noqa: PLR2004 - the HTTP status
+            return bool(answer.status == 200)
     except OSError:
         return False

@@ -119,7 +119,7 @@ def configure(config: Config, stream: TextIO | None = None) -> None:
     root.handlers = [handler]
     root.setLevel(config.log_level)
     for name in _TALKATIVE:
-        logging.getLogger(name).setLevel(logging.WARNING)
+        logging.getLogger(name).setLevel(logging.NOTSET if config.log_level == "DEBUG" else logging.WARNING)
     logging.captureWarnings(capture=True)
     structlog.configure(
         processors=[

@@ -36,7 +36,7 @@ def _processes_of(data_dir: Path) -> dict[int, str]:
     return found
 
 
-def test_it_is_ready_when_every_part_answers_mends_itself_and_leaves_nothing_behind(
+def test_it_is_ready_when_every_part_answers_and_leaves_nothing_behind(
     clean_environment: pytest.MonkeyPatch, data_dir: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
     clean_environment.setenv("CRM_SYNC_DATA_DIR", str(data_dir))
@@ -51,7 +51,7 @@ def test_it_is_ready_when_every_part_answers_mends_itself_and_leaves_nothing_beh
         assert embedded.url_of(data_dir)
         beat = next(pid for pid, words in _processes_of(data_dir).items() if " beat " in words)
         os.kill(beat, signal.SIGKILL)
-        # What it was in the middle of may be cut off; the journal does not mind.
+        # A part that is just being mended must not stay behind either.
         os.kill(os.getpid(), signal.SIGTERM)
 
     service.run(on_ready)

@@ -164,6 +164,7 @@ class GlpiClient:
         self._user_token = user_token
         self._session: _Session | None = None
         self._login = threading.Lock()
+        self._measuring = threading.Lock()
 
     # -- the session ---------------------------------------------------------------------------------------------
 
@@ -257,18 +258,21 @@ class GlpiClient:
         From the session's clock against the answer's Date header, rounded to a quarter of an hour (facts, §3).
         """
         session = self._current()
-        if session.offset is None:
+        if session.offset is not None:
+            return session.offset
+        with self._measuring:
+            known = self._current()
+            if known.offset is not None:
+                return known.offset
             response, body = self.exchange("GET", "/getFullSession")
             local = datetime.fromisoformat(body["session"]["glpi_currenttime"]).replace(tzinfo=UTC)
             header = response.headers.get("Date")
             utc = parsedate_to_datetime(header) if header else datetime.now(UTC)
-            quarters = round((local - utc) / timedelta(minutes=15))
-            session = _Session(session.token, quarters * timedelta(minutes=15))
+            offset = round((local - utc) / timedelta(minutes=15)) * timedelta(minutes=15)
             with self._login:
-                if self._session is not None and self._session.token == session.token:
-                    self._session = session
-        assert session.offset is not None  # noqa: S101 - set above
-        return session.offset
+                if self._session is not None:
+                    self._session = _Session(self._session.token, offset)
+            return offset
 
     def local_date(self, moment: datetime) -> str:
         """A time as GLPI takes it: naive, full seconds, in its server's zone."""

@@ -1,4 +1,4 @@
-"""Who may call what: tokens, roles, bots and the limit of calls (access_token_auth_helper.rb, rack_attack.rb)."""
+"""Who may call what: tokens, roles, bots and the limit of calls (rack_attack.rb; contracts: error_*)."""
 
 from __future__ import annotations
 
@@ -45,11 +45,10 @@ def guard(blueprint: Blueprint, sandbox: ChatwootSandbox) -> None:
     lock = sandbox.state.lock
 
     def enter() -> None:
-        g.locked = lock.acquire()
+        lock.acquire()
 
     def leave(_: BaseException | None) -> None:
-        if g.pop("locked", False):
-            lock.release()
+        lock.release()
 
     # A call sees and leaves the rows whole; latency and faults act outside of this.
     blueprint.before_request(enter)
@@ -70,7 +69,7 @@ def _throttle(calls: deque[float], limit: int | None) -> Response | None:
 
 
 def _authenticate(sandbox: ChatwootSandbox) -> None:
-    user_id = sandbox.tokens.get(request.headers.get("api-access-token") or _underscored() or "")
+    user_id = sandbox.tokens.get(request.headers.get("api-access-token", ""))
     if user_id is None:
         raise unauthorized()
     g.user_id = user_id
@@ -81,8 +80,3 @@ def _authenticate(sandbox: ChatwootSandbox) -> None:
         raise unauthorized("You are not authorized to do this action")
     if (request.view_args or {}).get("account_id", sandbox.account_id) != sandbox.account_id:
         raise Problem(404, error="Resource could not be found")
-
-
-def _underscored() -> str | None:
-    """The header with underscores, where the server in front has not dropped it."""
-    return request.environ.get("HTTP_API_ACCESS_TOKEN")

@@ -19,7 +19,8 @@ from crm_sync.sandbox.chatwoot.state import State
 
 def contact(row: ContactRow) -> dict[str, Any]:
     """A contact; unlike in a webhook with its times and without the account."""
-    return {
+    active = {"last_activity_at": shapes.epoch(row.last_activity_at)} if row.last_activity_at else {}
+    return active | {
         "additional_attributes": row.additional_attributes,
         "availability_status": "offline",
         "email": row.email,
@@ -30,7 +31,6 @@ def contact(row: ContactRow) -> dict[str, Any]:
         "identifier": row.identifier,
         "thumbnail": "",
         "custom_attributes": row.custom_attributes,
-        "last_activity_at": shapes.epoch(row.last_activity_at) or None,
         "created_at": shapes.epoch(row.created_at),
     }
 

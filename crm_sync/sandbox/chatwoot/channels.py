@@ -8,7 +8,6 @@ from typing import Any
 from urllib.parse import quote
 
 from crm_sync.sandbox.chatwoot.records import INCOMING, ContactRow, InboxRow
-from crm_sync.sandbox.chatwoot.shapes import iso
 from crm_sync.sandbox.chatwoot.state import State
 
 #: Where the files of the sandbox would be; nothing answers there.
@@ -122,8 +121,3 @@ def _attachment(state: State, message_id: int, item: dict[str, Any]) -> dict[str
         "height": 960 if kind == "image" else None,
     }
     return found | ({"transcribed_text": str(item.get("transcribed_text") or "")} if kind == "audio" else {})
-
-
-def now_text(state: State) -> str | None:
-    """The present, as a channel writes it."""
-    return iso(state.tick())

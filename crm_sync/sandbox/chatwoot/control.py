@@ -104,7 +104,9 @@ def _register_changing(control: Blueprint, sandbox: ChatwootSandbox) -> None:
         outbox.late = bool(body.get("late", outbox.late))
         outbox.enabled = bool(body.get("enabled", outbox.enabled))
         outbox.workers = int(body.get("workers", outbox.workers))
-        return {key: getattr(outbox, key) for key in ("shuffle", "double", "late", "enabled", "workers")}
+        outbox.window = int(body.get("window", outbox.window))
+        keys = ("shuffle", "double", "late", "enabled", "workers", "window")
+        return {key: getattr(outbox, key) for key in keys}
 
     @control.post("/wait")
     def wait_delivered() -> ResponseReturnValue:

@@ -17,8 +17,9 @@ import time
 import uuid
 from base64 import b64encode
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from http import HTTPStatus
+from itertools import takewhile
 from typing import Any
 from urllib.parse import SplitResult, unquote, urljoin, urlsplit
 
@@ -27,7 +28,7 @@ TIMEOUT_S = 5.0
 #: Redirects that are followed, the POST repeated each time.
 _MOST_REDIRECTS = 10
 #: How many deliveries in a row are shuffled among each other, and how long, in seconds, they wait for company.
-_WINDOW = 8
+WINDOW = 8
 _COMPANY_S = 0.05
 
 #: Rails' JSON keeps Unicode and escapes what could break out of a script element.
@@ -44,6 +45,8 @@ class Delivery:
     url: str
     secret: str = field(repr=False)
     render: Callable[[], Mapping[str, Any]] = field(repr=False)
+    #: Whether others may overtake it.
+    loose: bool = False
     double: bool = False
     status: int | None = None
     body: bytes = field(default=b"", repr=False)
@@ -64,7 +67,7 @@ def signature(secret: str, timestamp: str, body: bytes) -> str:
 class Outbox:
     """The deliveries under way and done.
 
-    ``shuffle`` sends them out of order (a delivery is overtaken by a few others at most), ``double`` is the share
+    ``shuffle`` sends them out of order (``window`` of them among each other), ``double`` is the share
     of deliveries that are sent twice, ``late`` shows the state when the delivery is sent instead of when the event
     happened. ``enabled`` off records the deliveries without sending them.
     """
@@ -73,6 +76,7 @@ class Outbox:
         self.enabled = enabled
         self.workers = workers
         self.shuffle = False
+        self.window = WINDOW
         self.double = 0.0
         self.late = False
         self._random = random.Random(seed)
@@ -93,16 +97,15 @@ class Outbox:
         """Take a delivery over. ``render`` makes its payload."""
         body = b"" if self.late and self.enabled else rails_json(render())
         with self._change:
-            delivery = Delivery(event, subject, self._new_id(), url, secret, render, body=body)
+            delivery = Delivery(event, subject, self._new_id(), url, secret, render, self.shuffle, body=body)
             if not self.enabled:
                 self._done.append(delivery)
                 return
             self._waiting.append(delivery)
             if self._random.random() < self.double:
-                self._waiting.append(
-                    Delivery(event, subject, self._new_id(), url, secret, render, double=True, body=body)
-                )
-            while self._threads < min(self.workers, len(self._waiting)):
+                self._waiting.append(replace(delivery, delivery_id=self._new_id(), double=True))
+            if self._threads < self.workers:
+                # One that finds nothing to do ends at once.
                 self._threads += 1
                 threading.Thread(target=self._work, name="sandbox-webhooks", daemon=True).start()
             self._change.notify_all()
@@ -126,8 +129,8 @@ class Outbox:
 
     def _take(self) -> Delivery | None:
         with self._change:
-            if self.shuffle:
-                self._change.wait_for(lambda: len(self._waiting) >= _WINDOW, _COMPANY_S)
+            if self._waiting and self._waiting[0].loose:
+                self._change.wait_for(lambda: len(self._waiting) >= self.window, _COMPANY_S)
             if not self._waiting:
                 self._threads -= 1
                 self._change.notify_all()
@@ -135,10 +138,12 @@ class Outbox:
             return self._waiting.pop(self._choose())
 
     def _choose(self) -> int:
-        if not self.shuffle or self._waiting[0].overtaken >= _WINDOW:
+        """Any of the loose ones in front, but the first when it was overtaken often enough."""
+        loose = list(takewhile(lambda delivery: delivery.loose, self._waiting[: self.window]))
+        if not loose or loose[0].overtaken >= self.window:
             return 0
-        chosen = self._random.randrange(min(_WINDOW, len(self._waiting)))
-        for delivery in self._waiting[:chosen]:
+        chosen = self._random.randrange(len(loose))
+        for delivery in loose[:chosen]:
             delivery.overtaken += 1
         return chosen
 

@@ -1,8 +1,11 @@
 """Who acts on a ticket: requesters, assignees and observers.
 
-The three ways a client names actors (``_users_id_…`` keys, ``_actors`` lists and Ticket_User rows) end in the same
-rows; :func:`actors_in` reads the first two.
+The three ways a client names actors (``_users_id_…`` keys, ``_actors`` lists and Ticket_User rows) end in
+the same rows; :func:`actors_in` reads the first two.
 """
+
+# Every kind fills some steps of the frame; ItemKind says what each is for and what it gets to know.
+# ruff: noqa: ARG002, D102
 
 from __future__ import annotations
 
@@ -110,6 +113,10 @@ def is_fit(ctx: Context, user: Row, entity: int) -> bool:
     )
 
 
+def _is_welcome(ctx: Context, user: Row, ticket: Row) -> bool:
+    return not ctx.state.flavour.drops_unfit_actors or is_fit(ctx, user, ticket["entities_id"])
+
+
 def add_actors(ctx: Context, ticket: Row, actors: list[Actor]) -> list[Actor]:
     """Stores the actors that are new and known; returns those."""
     added = []
@@ -120,9 +127,8 @@ def add_actors(ctx: Context, ticket: Row, actors: list[Actor]) -> list[Actor]:
             known = ctx.state.get(actor.itemtype, actor.number)
             if known is None:
                 continue
-            if actor.itemtype == "User" and ctx.state.flavour.drops_unfit_actors:
-                if not is_fit(ctx, known, ticket["entities_id"]):
-                    continue
+            if actor.itemtype == "User" and not _is_welcome(ctx, known, ticket):
+                continue
         elif actor.itemtype != "User" or not actor.alternative_email:
             continue
         if _present(table.where("tickets_id", ticket["id"]), column, actor):

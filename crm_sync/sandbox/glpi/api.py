@@ -115,7 +115,7 @@ def _identity(ctx: Context) -> Identity:
     return Identity(ctx.state, ctx.sessions, ctx.session)
 
 
-def _kill_session(ctx: Context, call: Call) -> Any:
+def _kill_session(ctx: Context, _call: Call) -> Any:
     ctx.sessions.kill(ctx.session)
     return True
 
@@ -173,13 +173,13 @@ def _config(ctx: Context, call: Call) -> Any:
 
 _ENDPOINTS: dict[str, Callable[[Context, Call], Any]] = {
     "killSession": _kill_session,
-    "getMyProfiles": lambda ctx, call: _identity(ctx).my_profiles(),
-    "getActiveProfile": lambda ctx, call: _identity(ctx).active_profile(),
+    "getMyProfiles": lambda ctx, _: _identity(ctx).my_profiles(),
+    "getActiveProfile": lambda ctx, _: _identity(ctx).active_profile(),
     "changeActiveProfile": _change_profile,
     "getMyEntities": _my_entities,
-    "getActiveEntities": lambda ctx, call: _identity(ctx).active_entities(),
+    "getActiveEntities": lambda ctx, _: _identity(ctx).active_entities(),
     "changeActiveEntities": _change_entities,
-    "getFullSession": lambda ctx, call: {"session": _identity(ctx).full_session()},
+    "getFullSession": lambda ctx, _: {"session": _identity(ctx).full_session()},
     "getGlpiConfig": _config,
     "listSearchOptions": _search_options,
     "getMultipleItems": _multiple_items,
@@ -200,15 +200,14 @@ def _items(ctx: Context, call: Call) -> Reply:
 
 def _target(ctx: Context, call: Call) -> tuple[str, int | None, tuple[str, int] | None]:
     """Item type, id and parent of a path; an id that is no number counts as none."""
-    path = call.path
-    number = int(path[1]) if len(path) > 1 and _NUMBER.match(path[1]) else None
-    if len(path) < 3:
-        return path[0], number, None
-    _check_type(ctx.state, path[2])
-    if number is None:
+    itemtype, number, child, below = (*call.path, "", "", "")[:4]
+    own = int(number) if _NUMBER.match(number) else None
+    if not child:
+        return itemtype, own, None
+    _check_type(ctx.state, child)
+    if own is None:
         raise not_found()
-    below = int(path[3]) if len(path) > 3 and _NUMBER.match(path[3]) else None
-    return path[2], below, (path[0], number)
+    return child, int(below) if _NUMBER.match(below) else None, (itemtype, own)
 
 
 def _read(

@@ -1,7 +1,7 @@
 """The GLPI sandbox as a Flask application: transport, control endpoints, and the handle for tests.
 
-Guarantees to its users: the public paths are those of a real server (``/apirest.php``, on 11 also ``/api.php/v1``);
-one lock guards the state, and neither latency nor JSON of the answer is spent under it.
+Guarantees to its users: the public paths are those of a real server (``/apirest.php``, on 11 also
+``/api.php/v1``); one lock guards the state, and neither latency nor JSON of the answer is spent under it.
 """
 
 from __future__ import annotations
@@ -108,16 +108,12 @@ def _add_own_control(app: Flask, sandbox: GlpiSandbox) -> None:
 
 
 def _answer(sandbox: GlpiSandbox, rest: str) -> Response:
-    flavour = sandbox.state.flavour
-    host = request.host_url.rstrip("/")
-    link_base = host + flavour.link_root
-    if request.method == "OPTIONS":
-        return Response(b"", 200, content_type=_HTML)
-    if sandbox.state.settings["maintenance"]:
-        page = "<!DOCTYPE html>\n<html>\n<head>\n   <title>MAINTENANCE MODE - GLPI</title>\n</head></html>\n"
-        return Response(page, 200, content_type=_HTML)
+    link_base = request.host_url.rstrip("/") + sandbox.state.flavour.link_root
+    page = _page(sandbox, rest)
+    if page is not None:
+        return page
     try:
-        call = _read_call(rest, host, link_base)
+        call = _read_call(rest, request.host_url.rstrip("/"), link_base)
         with sandbox.state.lock:
             reply = handle(sandbox.state, sandbox.sessions, call)
     except ApiError as error:
@@ -125,13 +121,26 @@ def _answer(sandbox: GlpiSandbox, rest: str) -> Response:
         base = "" if error.code == "ERROR_JSON_PAYLOAD_FORBIDDEN" else link_base
         return _json(error.status, error_body(error, base), {})
     except Crashed:
-        if flavour.is_11:
-            page = (
-                '<!DOCTYPE html>\n<html lang="en">\n<head>\n   <title>Error - GLPI</title>\n</head></html>\n'
-            )
-            return Response(page, 500, content_type=_HTML)
-        return Response(b"", 200, content_type=_HTML)
+        return (
+            _html("Error - GLPI", 500) if sandbox.state.flavour.is_11 else Response(b"", content_type=_HTML)
+        )
     return _response(reply)
+
+
+def _page(sandbox: GlpiSandbox, rest: str) -> Response | None:
+    """What is answered without looking at the call: preflight, the inline documentation, maintenance."""
+    if request.method == "OPTIONS":
+        return Response(b"", content_type=_HTML)
+    if sandbox.state.settings["maintenance"]:
+        return _html("MAINTENANCE MODE - GLPI", 200)
+    if not rest and request.method == "GET":
+        return _html("GLPI REST API", 200)
+    return None
+
+
+def _html(title: str, status: int) -> Response:
+    page = f"<!DOCTYPE html>\n<html>\n<head>\n   <title>{title}</title>\n</head>\n<body></body>\n</html>\n"
+    return Response(page, status, content_type=_HTML)
 
 
 def _response(reply: Reply) -> Response:
@@ -153,10 +162,11 @@ def _read_call(rest: str, host: str, link_base: str) -> Call:
     content_type = request.headers.get("Content-Type", "application/json")
     if "multipart/form-data" in content_type:
         params.update(_manifest())
-        files = [
-            (upload.filename or "", upload.read(), upload.mimetype or "application/octet-stream")
-            for upload in request.files.values()
-        ]
+        for upload in request.files.values():
+            files.append(
+                (upload.filename or "", upload.read(), upload.mimetype or "application/octet-stream")
+            )
+            upload.close()
     else:
         body = request.get_data().decode("utf-8", "replace").strip()
         if body and request.method == "GET":

@@ -1,4 +1,4 @@
-"""Search criteria: from the numbered query parameters to a test of rows (facts 5).
+"""Search criteria: from the numbered query parameters to a test of rows.
 
 Guarantees: what the recordings found and did not find, this finds and does not; rubbish in a date matches
 everything, an unknown field is an error, an unknown search type acts like ``contains``.
@@ -14,7 +14,7 @@ from operator import ge, gt, le, lt
 from typing import Any
 
 from crm_sync.sandbox.glpi.errors import plain
-from crm_sync.sandbox.glpi.fields import Field, field_of, searched_texts
+from crm_sync.sandbox.glpi.fields import Field, Join, field_of, searched_texts
 from crm_sync.sandbox.glpi.rights import ASSIGNED, OBSERVER, REQUESTER
 from crm_sync.sandbox.glpi.schema import Row
 from crm_sync.sandbox.glpi.session import Session, sons
@@ -35,6 +35,8 @@ _STATUS_WORDS = {
     "old": {5, 6},
     "notclosed": {1, 2, 3, 4, 5},
 }
+_STATUS = 12
+_LEVELS = (3, 10, 11)
 _ROLES = {4: REQUESTER, 5: ASSIGNED, 66: OBSERVER}
 
 
@@ -134,9 +136,8 @@ class Compiler:
 
     def _positive(self, found: Field, searchtype: str, value: str) -> Criterion:
         if searchtype == "under" and found.join is not None and found.column == "completename":
-            below = set(sons(self._state, int(value))) if value.lstrip("-").isdigit() else set()
-            return Criterion(lambda row: any(j["id"] in below for j in found.join.rows(self._state, row)))  # type: ignore[union-attr]
-        if self._itemtype == "Ticket" and found.number in (3, 10, 11, 12) and found.join is None:
+            return self._under(found.join, value)
+        if self._itemtype == "Ticket" and found.number in (*_LEVELS, _STATUS):
             return self._specific(found, value)
         if found.datatype == "datetime" and searchtype in ("morethan", "lessthan", "equals"):
             return self._date(found, searchtype, value)
@@ -150,16 +151,20 @@ class Compiler:
             return self._equals(found, value)
         return self._contains(found, value)
 
+    def _under(self, join: Join, value: str) -> Criterion:
+        below = set(sons(self._state, int(value))) if value.isdigit() else set()
+        return Criterion(lambda row: any(joined["id"] in below for joined in join.rows(self._state, row)))
+
     def _specific(self, found: Field, value: str) -> Criterion:
-        """Status words, and a negative priority for "at least" (facts 5)."""
+        """Status words, and a negative priority for "at least"."""
         column = found.column
-        if found.number == 12:
+        if found.number == _STATUS:
             if value == "all":
-                return Criterion(lambda row: True)
+                return Criterion(lambda _: True)
             wanted = _STATUS_WORDS.get(value) or {int(value) if value.isdigit() else 0}
             return Criterion(lambda row: row[column] in wanted)
         if not value.lstrip("-").isdigit() or int(value) == 0:
-            return Criterion(lambda row: True)
+            return Criterion(lambda _: True)
         level = int(value)
         if level < 0:
             return Criterion(lambda row: row[column] >= -level)
@@ -177,7 +182,7 @@ class Compiler:
         try:
             wanted = float(text)
         except ValueError:
-            return None if self._state.flavour.anchors_match_numbers else Criterion(lambda row: False, ids=())
+            return None if self._state.flavour.anchors_match_numbers else Criterion(lambda _: False, ids=())
         if text != value and not text.lstrip("-").isdigit():
             return None
         ids = [int(wanted)] if found.join is None and found.column == "id" else None
@@ -194,9 +199,9 @@ class Compiler:
         return Criterion(lambda row: any(v is not None and test(v) for v in found.values(state, row)))
 
     def _equals(self, found: Field, value: str) -> Criterion:
-        """On a joined or linked field ``equals`` compares the id of the row behind it, whatever the text says."""
+        """On a joined or linked field ``equals`` compares the id of the row behind it."""
         if found.join is not None:
-            return self._equals_joined(found, value)
+            return self._equals_joined(found, found.join, value)
         if found.datatype == "itemlink":
             wanted = int(value) if value.isdigit() else -1
             return Criterion(lambda row: row["id"] == wanted, [wanted])
@@ -205,9 +210,7 @@ class Compiler:
         known = set(ids)
         return Criterion(lambda row: row["id"] in known, ids)
 
-    def _equals_joined(self, found: Field, value: str) -> Criterion:
-        join = found.join
-        assert join is not None
+    def _equals_joined(self, found: Field, join: Join, value: str) -> Criterion:
         state, wanted = self._state, int(value) if value.isdigit() else -1
         if self._itemtype == "Ticket" and found.number in _ROLES:
             if value == "myself":
@@ -224,9 +227,12 @@ class Compiler:
     def _contains(self, found: Field, value: str) -> Criterion:
         pattern = Pattern(self._state.flavour.stored(value))
         if found.join is None:
-            texts = self._table.folds(found.column)
-            ids = self._table.alike(found.column, pattern.exact) if pattern.exact is not None else None
-            return Criterion(lambda row: pattern.matches(texts[row["id"]]), ids)
+            if pattern.exact is not None:
+                own = self._table.alike(found.column, pattern.exact)
+            else:
+                own = pattern.found_in(self._table.folds(found.column))
+            known = set(own)
+            return Criterion(lambda row: row["id"] in known, own)
         join, state = found.join, self._state
 
         def matches(joined: Row) -> bool:
@@ -247,7 +253,7 @@ class Compiler:
         wanted = self._date_value(value)
         if wanted is None:
             # The database reads rubbish as the zero date: everything is later.
-            return Criterion(lambda row: searchtype == "morethan")
+            return Criterion(lambda _: searchtype == "morethan")
         if searchtype == "equals":
             short = len(value.strip()) <= len("2026-11-21")
             prefix = wanted[: len("2026-11-21")] if short else wanted
@@ -268,7 +274,7 @@ class Compiler:
         return Criterion(lambda row: row["id"] in known, ids)
 
     def _date_value(self, value: str) -> str | None:
-        """A date as the database understands it: zone marks are ignored, ``-1HOUR`` and ``NOW`` are computed."""
+        """A date as the database reads it: zone marks are ignored, ``-1HOUR`` and ``NOW`` computed."""
         relative = _RELATIVE.match(value)
         if relative is not None:
             sign, amount, unit = relative.groups()

@@ -1,4 +1,7 @@
-"""Documents: uploads, what is refused without saying so, and the links to other items (facts 10)."""
+"""Documents: uploads, what is refused without saying so, and the links to other items."""
+
+# Every kind fills some steps of the frame; ItemKind says what each is for and what it gets to know.
+# ruff: noqa: ARG002, D102
 
 from __future__ import annotations
 
@@ -15,7 +18,8 @@ from crm_sync.sandbox.glpi.kinds import Context, ItemKind
 from crm_sync.sandbox.glpi.schema import Row
 from crm_sync.sandbox.glpi.state import State
 
-_MEGABYTE = 1024 * 1024
+_KILOBYTE = 1024
+_MEGABYTE = _KILOBYTE * _KILOBYTE
 _MIMES = {
     "txt": "text/plain",
     "csv": "text/csv",
@@ -64,10 +68,10 @@ class Upload:
 
 
 def _size_text(size: int) -> str:
-    if size < 1024:
+    if size < _KILOBYTE:
         return f"{size} B"
     if size < _MEGABYTE:
-        return f"{size / 1024:.2f} KiB"
+        return f"{size / _KILOBYTE:.2f} KiB"
     return f"{size / _MEGABYTE:.2f} MiB"
 
 

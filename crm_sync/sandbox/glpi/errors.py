@@ -1,7 +1,7 @@
 """How a GLPI server says no.
 
-Every answer that is not a success is a two-element JSON array, ``[CODE, text]``; the modules of the sandbox raise
-one of these exceptions and the transport turns it into that array.
+Every answer that is not a success is a two-element JSON array, ``[CODE, text]``; the modules of the sandbox
+raise one of these exceptions and the transport turns it into that array.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ class ApiError(Exception):
 
 
 class Refused(Exception):
-    """An add, update or delete that the item itself turns down; the text becomes the ``message`` of its row."""
+    """An add, update or delete that the item turns down; the text becomes the ``message`` of its row."""
 
     def __init__(self, message: str | None = "") -> None:
         super().__init__(message)

@@ -1,7 +1,8 @@
 """Where the value of a search field lives: in the row itself, or in rows joined to it.
 
-A field is a line of the version's table of search options plus, for joined ones, the rule of this module that finds
-its rows. Options without a rule are known but have no value (``null``), as on a server where nothing was entered.
+A field is a line of the version's table of search options plus, for joined ones, the rule of this module
+that finds its rows. Options without a rule are known but have no value (``null``), as on a server where
+nothing was entered.
 """
 
 from __future__ import annotations
@@ -15,6 +16,9 @@ from crm_sync.sandbox.glpi.rights import ASSIGNED, OBSERVER, REQUESTER
 from crm_sync.sandbox.glpi.schema import Row, table_name
 from crm_sync.sandbox.glpi.state import State
 from crm_sync.sandbox.glpi.users import display_name
+
+#: The search field of an item's entity, the same for all types.
+ENTITY = 80
 
 Finder = Callable[[State, Row], list[Row]]
 
@@ -37,7 +41,7 @@ class Field:
     datatype: str
     column: str
     join: Join | None = None
-    #: How a joined row is shown: its column, its id as text, whether equal values collapse, the newest, the count.
+    #: How joined rows are shown: "column", "id text", "distinct", "newest" or "count".
     shows: str = "column"
 
     def values(self, state: State, row: Row) -> list[Any]:
@@ -113,6 +117,7 @@ def _profiles_then(itemtype: str, column: str) -> Finder:
 _FOLLOWUPS = Join("followups", _on_ticket("ITILFollowup"), narrowed=True)
 _TASKS = Join("tasks", _children("TicketTask", "tickets_id"), narrowed=True)
 _SOLUTIONS = Join("solutions", _on_ticket("ITILSolution"), narrowed=True)
+_NOTHING = Join("nothing", lambda *_: [])
 _MAIL = Join("requester rows", _requester_rows)
 
 _Rule = tuple[Join, str]
@@ -165,6 +170,7 @@ _RULES: dict[str, dict[int, _Rule]] = {
         3: _fk("Location", "locations_id"),
     },
     "Contact": {80: _fk("Entity", "entities_id")},
+    "QueuedWebhook": {22: _fk("Webhook", "webhooks_id")},
     "ITILFollowup": {
         2: _fk("RequestType", "requesttypes_id"),
         5: _fk("User", "users_id"),
@@ -193,7 +199,7 @@ _SPECIAL: dict[str, dict[int, tuple[str, str, str]]] = {
         16: ("Creation date", "create_time", "datetime"),
         20: ("Item type", "itemtype", "string"),
         21: ("Item ID", "items_id", "number"),
-        22: ("Webhook", "webhooks_id", "dropdown"),
+        22: ("Webhook", "name", "dropdown"),
         30: ("Last status code", "last_status_code", "number"),
     },
 }
@@ -206,7 +212,7 @@ def options(flavour: Flavour, itemtype: str, columns: Mapping[str, Any]) -> dict
         return recorded
     found: dict[str, Any] = {"common": {"name": "Characteristics"}}
     for number, (name, column, datatype) in {**_COMMON, **_SPECIAL.get(itemtype, {})}.items():
-        if column in columns:
+        if column in columns or datatype == "dropdown":
             found[str(number)] = _option(name, table_name(itemtype), column, datatype, f"{itemtype}.{column}")
     if "entities_id" in columns and itemtype != "Entity":
         uid = f"{itemtype}.Entity.completename"
@@ -239,19 +245,17 @@ def field_of(flavour: Flavour, itemtype: str, columns: Mapping[str, Any], number
         return None
     datatype, column, uid = option.get("datatype", ""), option["field"], option["uid"]
     rule = _RULES.get(itemtype, {}).get(number)
-    if rule is None and number == 80 and option["table"] == "glpi_entities":
+    if rule is None and number == ENTITY and option["table"] == "glpi_entities":
         rule = _fk("Entity", "entities_id")
-    if rule is None and itemtype == "QueuedWebhook" and number == 22:
-        rule, column = _fk("Webhook", "webhooks_id"), "name"
     if rule is not None:
         return Field(number, uid, datatype, column, rule[0], rule[1])
     if option["table"] != table_name(itemtype) or column not in columns:
-        return Field(number, uid, datatype, column, Join("nothing", lambda state, row: []))
+        return Field(number, uid, datatype, column, _NOTHING)
     return Field(number, uid, datatype, column)
 
 
 def searched_texts(field: Field, joined: Row) -> list[str | None]:
-    """The texts a ``contains`` looks through in one joined row; people are found by any part of their name."""
+    """The texts ``contains`` looks through in a joined row; people are found by any part of their name."""
     if field.column == "name" and "realname" in joined:
         return [joined["name"], joined["realname"], joined["firstname"], display_name(joined)]
     value = joined.get(field.column)

@@ -1,4 +1,7 @@
-"""Followups and solutions: their rows, and what they do to the ticket they hang on (facts 8 and 9)."""
+"""Followups and solutions: their rows, and what they do to the ticket they hang on."""
+
+# Every kind fills some steps of the frame; ItemKind says what each is for and what it gets to know.
+# ruff: noqa: ARG002, D102
 
 from __future__ import annotations
 

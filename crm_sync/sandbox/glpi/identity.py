@@ -21,11 +21,11 @@ class Identity:
         self._session = session
 
     def active_profile(self) -> Row:
-        """getActiveProfile."""
+        """The answer of getActiveProfile."""
         return {"active_profile": {**self._session.rights, "entities": self._homes(self._session.home)}}
 
     def my_profiles(self) -> Row:
-        """getMyProfiles."""
+        """The answer of getMyProfiles."""
         found = []
         for number, rows in self._sessions.profiles_of(self._session.user_id).items():
             profile = self._state.get("Profile", number)
@@ -36,12 +36,12 @@ class Identity:
         return {"myprofiles": found}
 
     def my_entities(self, *, recursive: bool) -> Row:
-        """getMyEntities: full names below the root entity, its own name for the root."""
+        """The answer of getMyEntities: full names below the root entity, its own name for the root."""
         numbers = self._sessions.home_entities(self._session, recursive=recursive)
         return {"myentities": [{"id": number, "name": self._entity_name(number)} for number in numbers]}
 
     def active_entities(self) -> Row:
-        """getActiveEntities."""
+        """The answer of getActiveEntities."""
         active = self._session
         entities = [{"id": number} for number in sorted(active.entities)]
         return {
@@ -53,7 +53,7 @@ class Identity:
         }
 
     def full_session(self, *, at_login: bool = False) -> Row:
-        """getFullSession; 11 tells the time in the account's zone while logging in, and only then."""
+        """The answer of getFullSession; 11 tells the time in the account's zone while logging in, and only then."""
         session, state = self._session, self._state
         user = state["User"].rows[session.user_id]
         found: dict[str, Any] = dict(state.flavour.stock["session"])

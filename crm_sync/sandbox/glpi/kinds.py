@@ -1,8 +1,12 @@
 """How an item is added, changed and removed, for types without habits of their own.
 
-:class:`ItemKind` is the frame that the modules of users, tickets, followups, documents … fill: each overrides the
-step that is special for its type. :class:`Context` is what every step gets to know about the call.
+:class:`ItemKind` is the frame that the modules of users, tickets, followups, documents … fill: each
+overrides the step that is special for its type. :class:`Context` is what every step gets to know about the
+call.
 """
+
+# Every kind fills some steps of the frame; ItemKind says what each is for and what it gets to know.
+# ruff: noqa: ARG002, D102
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 """What a ticket's status brings about: dates, durations, and the fate of its solution.
 
-Facts 8 and 9 of the recordings in code; used by the ticket itself, its actors, followups and solutions. All changes
+Used by the ticket itself, its actors, followups and solutions. All changes
 are made as the session's user, now.
 """
 
@@ -82,7 +82,7 @@ def set_status(ctx: Context, ticket: Row, status: int) -> None:
 
 
 def after_status(ctx: Context, ticket: Row, old: int) -> None:
-    """A reopened ticket has its last solution refused, even an accepted one (cases ``ticket-solutions-after-*``)."""
+    """Reopening refuses the last solution, even an accepted one (cases ``ticket-solutions-after-*``)."""
     if old not in (SOLVED, CLOSED) or ticket["status"] in (SOLVED, CLOSED):
         return
     judge_solution(ctx, ticket, REFUSED_SOLUTION)

@@ -1,4 +1,4 @@
-"""Ranges: which rows of a list or a search a call gets (facts 5)."""
+"""Ranges: which rows of a list or a search a call gets."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Parameters as PHP reads them: brackets make nested arrays, and only the words true and false are booleans."""
+"""Parameters as PHP reads them: brackets make nested arrays, the words true and false are booleans."""
 
 from __future__ import annotations
 

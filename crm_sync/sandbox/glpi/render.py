@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime
 from email.utils import format_datetime
 from typing import Any
 
 from crm_sync.sandbox.glpi.documents import attached
 from crm_sync.sandbox.glpi.kinds import Context
 from crm_sync.sandbox.glpi.schema import DOCUMENTED, LEGACY_FOLLOWUP, Row, foreign_type
-from crm_sync.sandbox.glpi.state import DATETIME_FORMAT, SERVER_UTC_OFFSET
+from crm_sync.sandbox.glpi.state import SERVER_UTC_OFFSET, moment
 
 _HIDDEN = {"Webhook": ("secret",)}
 
@@ -52,6 +51,11 @@ def shown(ctx: Context, itemtype: str, row: Row, wishes: Wishes) -> Row:
         for name, value in found.items():
             if isinstance(value, str):
                 found[name] = read(value)
+    _add_wishes(ctx, itemtype, found, row, wishes)
+    return found
+
+
+def _add_wishes(ctx: Context, itemtype: str, found: Row, row: Row, wishes: Wishes) -> None:
     if wishes.expand:
         _expand(ctx, found, row)
     if wishes.documents and itemtype == "Ticket":
@@ -65,15 +69,13 @@ def shown(ctx: Context, itemtype: str, row: Row, wishes: Wishes) -> Row:
         links = _links(ctx, itemtype, row)
         if links:
             found["links"] = links
-    return found
 
 
 def last_modified(row: Row) -> str | None:
-    """``date_mod`` as the header shows it: the true GMT time whatever the session's zone (facts 3)."""
+    """``date_mod`` as the header shows it: the true GMT time whatever the session's zone."""
     if not row.get("date_mod"):
         return None
-    moment = datetime.strptime(row["date_mod"], DATETIME_FORMAT) - SERVER_UTC_OFFSET
-    return format_datetime(moment).replace("-0000", "GMT")
+    return format_datetime(moment(row["date_mod"]) - SERVER_UTC_OFFSET).replace("-0000", "GMT")
 
 
 def legacy_links(ctx: Context, row: Row) -> list[Row]:

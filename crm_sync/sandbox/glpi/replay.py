@@ -1,16 +1,17 @@
 """Replays a recorded tape against a GLPI server and tells, call by call, what a client would notice.
 
-Guarantees to the contract tests: the calls go out in the recorded order with ids and tokens of the server under
-test in place of the recorded ones, and a case agrees only when status, error code, keys, JSON types and every value
-that carries a meaning agree. Ids are compared through the map of what was created, dates by being dates; tokens,
-addresses, durations and random names are compared by type alone.
+Guarantees to the contract tests: the calls go out in the recorded order with ids and tokens of the server
+under test in place of the recorded ones, and a case agrees only when status, error code, keys, JSON types
+and every value that carries a meaning agree. Ids are compared through the map of what was created, dates by
+being dates; tokens, addresses, durations and random names are compared by type alone.
 
-A tape is a file of JSON lines (``.gz`` or plain): case, method, path, query, headers, body, multipart, status, resp.
+A tape is a file of JSON lines (``.gz`` or plain): case, method, path, query, headers, body, multipart,
+status, resp.
 
     python -m crm_sync.sandbox.glpi.replay TAPE [--flavour 10.0.19] [--only NAMES.json] [--learn AGREED.json]
 
-starts a sandbox of that flavour, prints one line a difference, and with ``--learn`` adds the cases that agree to a
-list (which only ever grows).
+starts a sandbox of that flavour, prints one line a difference, and with ``--learn`` adds the cases that
+agree to a list (which only ever grows).
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ import argparse
 import gzip
 import json
 import re
+import sys
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -30,7 +32,7 @@ import requests
 from crm_sync.sandbox.glpi.app import create_app
 from crm_sync.sandbox.glpi.flavour import FLAVOURS
 from crm_sync.sandbox.glpi.schema import foreign_type
-from crm_sync.sandbox.glpi.state import SERVER_UTC_OFFSET
+from crm_sync.sandbox.glpi.state import SERVER_UTC_OFFSET, moment
 from crm_sync.sandbox.server import SandboxServer
 
 PREFIX = "/apirest.php"
@@ -40,6 +42,8 @@ _PLACEHOLDER = re.compile(r"\{\{(\w+)\}\}")
 _DATE_TIME = re.compile(r"^\d{4}-\d\d-\d\d \d\d:\d\d:\d\d$")
 _DATES = re.compile(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d")
 _START = re.compile(r'"glpi_currenttime": "([^"]+)"')
+#: Where a path names the type of its sub-items.
+_CHILD = 2
 _STEP = timedelta(minutes=10)
 _SIZE = re.compile(r"^<(\d+) bytes>$")
 _NUMBER_IN_TEXT = re.compile(r"\d+")
@@ -172,7 +176,8 @@ class Replay:
                 column = str(query.get(name.replace("[value]", "[field]")))
                 found[name] = self._criterion(kind, column, str(value))
             elif name.startswith("searchText[") and name.endswith("s_id]"):
-                found[name] = self._inside(_owner(name[11:-1], query.get("searchText[itemtype]")), str(value))
+                owner = _owner(name[11:-1], str(query.get("searchText[itemtype]")).strip("^$"))
+                found[name] = self._inside(owner or "", str(value))
             elif name.endswith("[items_id]"):
                 owner = str(query.get(name.replace("items_id", "itemtype")))
                 found[name] = self._inside(owner, str(value))
@@ -214,24 +219,9 @@ class Replay:
             self.values[name] = str(body.get("session_token"))
         if entry["method"] != "POST":
             return
-        pairs = (
-            zip(wanted, body, strict=False)
-            if isinstance(wanted, list) and isinstance(body, list)
-            else [(wanted, body)]
-        )
-        for want, got in pairs:
-            if isinstance(want, list) and isinstance(got, list):
-                rows = zip(want, got, strict=False)
-            else:
-                rows = iter([(want, got)])
-            for recorded, ours in rows:
-                if (
-                    isinstance(recorded, dict)
-                    and isinstance(ours, dict)
-                    and recorded.get("id")
-                    and ours.get("id")
-                ):
-                    self.ids[(_table(kind), str(recorded["id"]))] = ours["id"]
+        for recorded, ours in _rows_of(wanted, body):
+            if recorded.get("id") and ours.get("id"):
+                self.ids[(_table(kind), str(recorded["id"]))] = ours["id"]
 
     def _compare(self, want: Any, got: Any, kind: str, where: str) -> Iterator[str]:
         """Differences, the first one first; lazily, as only that one is shown."""
@@ -273,7 +263,7 @@ class Replay:
     def _same(self, want: Any, got: Any, kind: str, where: str) -> bool:
         name = where.rpartition(".")[2]
         if isinstance(want, str):
-            return self._same_text(want, got, kind, where, name)
+            return self._same_text(want, got, where, name)
         if isinstance(want, bool) or want is None:
             return bool(want == got)
         if _DURATIONS.search(name):
@@ -284,7 +274,7 @@ class Replay:
             return known is None or known == got
         return bool(want == got)
 
-    def _same_text(self, want: str, got: str, kind: str, where: str, name: str) -> bool:
+    def _same_text(self, want: str, got: str, where: str, name: str) -> bool:
         if _DATE_TIME.match(want):
             return _DATE_TIME.match(got) is not None
         if _PLACEHOLDER.search(want) or name in _OPAQUE:
@@ -303,11 +293,20 @@ class Replay:
         return _owner(name, None) or ("?" if name == "items_id" else None)
 
 
+def _rows_of(wanted: Any, body: Any) -> Iterator[tuple[dict[str, Any], dict[str, Any]]]:
+    """The rows of two answers side by side, those of a bulk answer inside an error array included."""
+    if isinstance(wanted, dict) and isinstance(body, dict):
+        yield wanted, body
+    elif isinstance(wanted, list) and isinstance(body, list):
+        for inner, ours in zip(wanted, body, strict=False):
+            yield from _rows_of(inner, ours)
+
+
 def _kind(path: str) -> str:
     parts = [part for part in path.split("/") if part]
     if parts[0] in ("search", "listSearchOptions") and len(parts) > 1:
         return parts[1]
-    return parts[2] if len(parts) > 2 else parts[0]
+    return parts[_CHILD] if len(parts) > _CHILD else parts[0]
 
 
 def _table(kind: str) -> str:
@@ -337,28 +336,26 @@ def _short(value: Any) -> str:
 
 def read_tape(tape: Path) -> Iterator[dict[str, Any]]:
     """The calls of a tape; those made for debugging are left out."""
-    opened = gzip.open(tape, "rt", encoding="utf-8") if tape.suffix == ".gz" else tape.open(encoding="utf-8")
-    with opened as lines:
-        for line in lines:
-            entry: dict[str, Any] = json.loads(line)
-            if not entry.get("debug"):
-                yield entry
+    content = tape.read_bytes()
+    text = (gzip.decompress(content) if tape.suffix == ".gz" else content).decode()
+    for line in text.split("\n"):
+        entry: dict[str, Any] = json.loads(line or "{}")
+        if entry and not entry.get("debug"):
+            yield entry
 
 
 def timeline(entries: list[dict[str, Any]]) -> list[datetime | None]:
-    """The second each call was made in, as far as the dates in the answers tell: those of the next that shows one.
+    """The second each call was made in, as far as the dates in the answers tell.
 
-    Rows that come in the order of their dates come so in a replay only when it lives through the same seconds.
+    Rows sorted by date come in the recorded order only when a replay lives through the same seconds.
     """
     known: list[datetime | None] = []
     latest: datetime | None = None
     for entry in entries:
-        dates = [
-            datetime.strptime(text, "%Y-%m-%d %H:%M:%S") for text in _DATES.findall(json.dumps(entry["resp"]))
-        ]
+        dates = [moment(text) for text in _DATES.findall(json.dumps(entry["resp"]))]
         start = _START.search(json.dumps(entry["resp"])) if latest is None else None
         if start is not None:
-            latest = datetime.strptime(start.group(1), "%Y-%m-%d %H:%M:%S")
+            latest = moment(start.group(1))
         if latest is not None:
             near = [date for date in dates if latest < date < latest + _STEP]
             latest = max(near, default=latest)
@@ -367,13 +364,10 @@ def timeline(entries: list[dict[str, Any]]) -> list[datetime | None]:
             known.append(None)
     following: datetime | None = latest
     found: list[datetime | None] = []
-    for moment in reversed(known):
-        following = moment or following
+    for shown in reversed(known):
+        following = shown or following
         found.append(following)
-    return [
-        None if moment is None else moment.replace(tzinfo=UTC) - SERVER_UTC_OFFSET
-        for moment in reversed(found)
-    ]
+    return [None if at is None else at.replace(tzinfo=UTC) - SERVER_UTC_OFFSET for at in reversed(found)]
 
 
 class _Clock:
@@ -417,8 +411,8 @@ def main(arguments: list[str] | None = None) -> int:
     agreed = {str(outcome.case) for outcome in outcomes if not outcome.difference}
     for outcome in outcomes:
         if outcome.difference:
-            print(f"{outcome.case}: {outcome.call}: {outcome.difference}")
-    print(f"{len(agreed)}/{len(outcomes)} agree")
+            sys.stdout.write(f"{outcome.case}: {outcome.call}: {outcome.difference}\n")
+    sys.stdout.write(f"{len(agreed)}/{len(outcomes)} agree\n")
     if options.learn:
         known = (
             set(json.loads(options.learn.read_text(encoding="utf-8"))) if options.learn.exists() else set()

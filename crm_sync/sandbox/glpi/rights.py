@@ -1,7 +1,7 @@
 """Which session may read, create, change and delete which row.
 
-The bits are GLPI's; what they open for each type follows the recorded answers of Super-Admin, Technician, Observer
-and Self-Service (cases ``*-no-rights*``, ``selfservice-*``, ``tech-*``).
+The bits are GLPI's; what they open for each type follows the recorded answers of Super-Admin, Technician,
+Observer and Self-Service (cases ``*-no-rights*``, ``selfservice-*``, ``tech-*``).
 """
 
 from __future__ import annotations
@@ -101,7 +101,7 @@ class Rights:
             return self._sees_all_users() or self._shares_entity(row["id"])
         if itemtype == "Entity":
             return row["id"] in self._session.entities
-        return self.reaches(itemtype, row)
+        return self.reaches(row)
 
     def sees_ticket(self, ticket: Row) -> bool:
         """All tickets, the assigned ones or only one's own, inside the active entities."""
@@ -126,7 +126,7 @@ class Rights:
             for actor in self._state["Ticket_User"].where("tickets_id", ticket["id"])
         )
 
-    def reaches(self, itemtype: str, row: Row) -> bool:
+    def reaches(self, row: Row) -> bool:
         """Whether a row lies in the active entities, or in one above them and is passed down."""
         if "entities_id" not in row:
             return True
@@ -135,7 +135,7 @@ class Rights:
         return bool(row.get("is_recursive")) and row["entities_id"] in self._above()
 
     def may_create(self, itemtype: str, values: dict[str, Any]) -> bool:
-        """Facts 6: no right, a missing parent and an entity out of reach all look the same."""
+        """No right, a missing parent and an entity out of reach all look the same."""
         if itemtype in TICKET_CHILDREN:
             return self._may_add_to_ticket(itemtype, values)
         if itemtype == "Document_Item":
@@ -184,10 +184,7 @@ class Rights:
         return 0 in self._session.entities and bool(self._session.recursive)
 
     def _shares_entity(self, user_id: int) -> bool:
-        for row in self._state["Profile_User"].where("users_id", user_id):
-            if self.reaches("Profile_User", row):
-                return True
-        return False
+        return any(self.reaches(row) for row in self._state["Profile_User"].where("users_id", user_id))
 
     def _outranks(self, user_id: int) -> bool:
         if self._session.profile_id == SUPER_ADMIN:
@@ -219,21 +216,19 @@ class Rights:
         if ticket is None:
             central = self._session.central and itemtype == "ITILSolution"
             return central and bool(self._session.right("ticket") & UPDATE)
-        if not self.sees_ticket(ticket):
+        if itemtype in ("ITILFollowup", "TicketTask"):
+            bits = self.bits(itemtype)
+            allowed = bool(bits & ADD_TO_ALL_TICKETS or (bits & CREATE and self.is_own(ticket)))
+        else:
+            allowed = bool(self._session.right("ticket") & UPDATE)
+        if itemtype == "ITILSolution" and ticket["status"] == CLOSED:
             return False
-        if itemtype == "ITILFollowup":
-            bits = self._session.right("followup")
-            return bool(bits & ADD_TO_ALL_TICKETS or (bits & CREATE and self.is_own(ticket)))
-        if itemtype == "ITILSolution":
-            return bool(self._session.right("ticket") & UPDATE) and ticket["status"] != CLOSED
-        if itemtype == "TicketTask":
-            return bool(self._session.right("task") & ADD_TO_ALL_TICKETS)
-        return bool(self._session.right("ticket") & UPDATE)
+        return allowed and self.sees_ticket(ticket)
 
     def _may_attach(self, values: dict[str, Any]) -> bool:
         document = self._state.get("Document", values.get("documents_id"))
         item = self._state.get(str(values.get("itemtype")), values.get("items_id"))
-        if document is None or item is None or not self.reaches("Document", document):
+        if document is None or item is None or not self.reaches(document):
             return False
         holder: Row | None = item
         if "tickets_id" in item or "itemtype" in item:

@@ -1,7 +1,8 @@
 """The item types a sandbox knows, their columns and how they hang together.
 
-The columns of the types a synchronisation touches come with the stock data of each version; those named here fill
-the gaps with the few columns that matter. A type that is listed nowhere is "not an instance of CommonDBTM".
+The columns of the types a synchronisation touches come with the stock data of each version; those named
+here fill the gaps with the few columns that matter. A type that is listed nowhere is "not an instance of
+CommonDBTM".
 """
 
 from __future__ import annotations
@@ -39,13 +40,47 @@ _AGREEMENT: Row = {
 }
 
 _PLAIN = (
-    "Budget Calendar Change ContactType Contract DocumentCategory Domain ITILFollowupTemplate Line License "
-    "Notification PendingReason Problem Project Reminder SolutionTemplate SolutionType State Supplier TaskCategory "
-    "TicketTemplate ChangeTemplate ProblemTemplate UserCategory UserTitle KnowbaseItem MailCollector Rule"
-).split()
-_ASSETS = (
-    "Computer Monitor NetworkEquipment Peripheral Phone Printer Software Rack Enclosure Database".split()
+    "Budget",
+    "Calendar",
+    "Change",
+    "ContactType",
+    "Contract",
+    "DocumentCategory",
+    "Domain",
+    "ITILFollowupTemplate",
+    "Line",
+    "License",
+    "Notification",
+    "PendingReason",
+    "Problem",
+    "Project",
+    "Reminder",
+    "SolutionTemplate",
+    "SolutionType",
+    "State",
+    "Supplier",
+    "TaskCategory",
+    "TicketTemplate",
+    "ChangeTemplate",
+    "ProblemTemplate",
+    "UserCategory",
+    "UserTitle",
+    "KnowbaseItem",
+    "MailCollector",
+    "Rule",
 )
+_ASSETS = [
+    "Computer",
+    "Monitor",
+    "NetworkEquipment",
+    "Peripheral",
+    "Phone",
+    "Printer",
+    "Software",
+    "Rack",
+    "Enclosure",
+    "Database",
+]
 
 _EXTRA: dict[str, Row] = {
     **{name: {**_NAMED, **_DATED} for name in _PLAIN},
@@ -174,9 +209,20 @@ _IRREGULAR = {
     "solutiontypes": "SolutionType",
     "taskcategories": "TaskCategory",
 }
-_REGULAR = (
-    "User Profile Ticket Document Group Location Computer Supplier Webhook Problem Change Contract".split()
-)
+_REGULAR = [
+    "User",
+    "Profile",
+    "Ticket",
+    "Document",
+    "Group",
+    "Location",
+    "Computer",
+    "Supplier",
+    "Webhook",
+    "Problem",
+    "Change",
+    "Contract",
+]
 _TYPES = {**{f"{name.lower()}s": name for name in _REGULAR}, **_IRREGULAR}
 
 _DATES = re.compile(r"^date(_|$)|date$|_date$|^time_to_|^internal_time_to_|_time$|^(last_login|begin|end)$")

@@ -1,4 +1,4 @@
-"""``/search/Itemtype``: criteria to rows, rows to columns, columns to a page (facts 5)."""
+"""``/search/Itemtype``: criteria to rows, rows to columns, columns to a page."""
 
 from __future__ import annotations
 
@@ -7,9 +7,9 @@ from typing import Any
 
 from crm_sync.sandbox.glpi.criteria import Compiler, Plan
 from crm_sync.sandbox.glpi.errors import right_missing
-from crm_sync.sandbox.glpi.fields import Field, field_of
+from crm_sync.sandbox.glpi.fields import ENTITY, Field, field_of
 from crm_sync.sandbox.glpi.kinds import Context
-from crm_sync.sandbox.glpi.paging import Page, page_of, exceeded
+from crm_sync.sandbox.glpi.paging import exceeded, page_of
 from crm_sync.sandbox.glpi.schema import Row
 from crm_sync.sandbox.glpi.state import Table
 from crm_sync.sandbox.glpi.text import fold
@@ -130,7 +130,7 @@ def _columns(ctx: Context, itemtype: str, plan: Plan, params: Mapping[str, Any])
     if always is None:
         always = (2, 1, 80) if itemtype == "QueuedWebhook" else (1, 80)
     if len(ctx.session.entities) <= 1:
-        always = tuple(number for number in always if number != 80)
+        always = tuple(number for number in always if number != ENTITY)
     given = params.get("forcedisplay")
     asked = list(given.values()) if isinstance(given, dict) else list(given or ())
     numbers = [int(value) for value in asked if str(value).isdigit()] or list(_PREFERRED.get(itemtype, ()))

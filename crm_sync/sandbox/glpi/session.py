@@ -1,7 +1,8 @@
 """Who may log in, and what a session remembers.
 
-Guarantees to the transport: an App-Token or session that is not good ends the call with the status and code of the
-recordings; rights and profile are those of the moment of login, and a session outlives its user's deactivation.
+Guarantees to the transport: an App-Token or session that is not good ends the call with the status and code
+of the recordings; rights and profile are those of the moment of login, and a session outlives its user's
+deactivation.
 """
 
 from __future__ import annotations
@@ -91,7 +92,7 @@ class Sessions:
         self._open: dict[str, Session] = {}
 
     def check_app_token(self, params: Mapping[str, Any]) -> None:
-        """Facts 2: a missing or wrong App-Token is a 400 on every call, session or not."""
+        """A missing or wrong App-Token is a 400 on every call, session or not."""
         given = params.get("app_token")
         if given == self.app_token:
             return
@@ -254,7 +255,7 @@ class Sessions:
 
 
 def credentials(authorization: str | None) -> dict[str, str]:
-    """The parameters an Authorization header stands for; anything but ``user_token`` and Basic is not understood."""
+    """The parameters an Authorization header stands for; only ``user_token`` and Basic are understood."""
     if not authorization:
         return {}
     if "user_token" in authorization:

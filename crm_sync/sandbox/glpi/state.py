@@ -1,8 +1,8 @@
 """The sandbox's database: tables in memory, their indexes, the clock and the settings of the installation.
 
-Guarantees to the modules that answer calls: every write goes through :class:`Table`, so an index never lies; ids
-only grow, and an insert that a unique key stops still uses one up, as InnoDB does. Nothing here locks:
-whoever handles a call holds :attr:`State.lock`.
+Guarantees to the modules that answer calls: every write goes through :class:`Table`, so an index never
+lies; ids only grow, and an insert that a unique key stops still uses one up, as InnoDB does. Nothing here
+locks: whoever handles a call holds :attr:`State.lock`.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from crm_sync.sandbox.glpi.text import fold
 if TYPE_CHECKING:
     from crm_sync.sandbox.glpi.flavour import Flavour
 
-#: The server's zone. Not UTC on purpose, as in the recordings: a client that ignores zones is to be found out.
+#: The server's zone. As in the recordings it is not UTC: a client that ignores zones is to be found out.
 SERVER_UTC_OFFSET = timedelta(hours=-3)
 DATETIME_FORMAT = "%Y-%m-%d %H:%M:%S"
 
@@ -70,6 +70,12 @@ class Table:
         for column in self._indexed():
             self._index(column, row)
         return row
+
+    def install(self, row: Mapping[str, Any]) -> None:
+        """A row of the installation, exactly as it was recorded, before any index is built."""
+        self.rows[row["id"]] = dict(row)
+        self.ids.append(row["id"])
+        self._next = row["id"] + 1
 
     def update(self, row: Row, changes: Mapping[str, Any]) -> None:
         """Writes ``changes`` into a row of this table."""
@@ -177,11 +183,8 @@ class State:
         self.tables = {name: Table(name, its_columns) for name, its_columns in columns.items()}
         for name, rows in flavour.stock["rows"].items():
             for row in rows:
-                self.tables[name].insert(row)
+                self.tables[name].install(row)
         for number, user, profile in ((2, 2, 4), (3, 3, 1), (4, 4, 6), (5, 5, 2)):
-            self["User"].update(
-                self["User"].rows[user], {"date_mod": self.now(), "api_token_date": self.now()}
-            )
             self.tables["Profile_User"].insert(
                 {"id": number, "users_id": user, "profiles_id": profile, "entities_id": 0, "is_recursive": 1}
             )
@@ -203,15 +206,19 @@ class State:
         return {name: [dict(row) for row in table.all()] for name, table in self.tables.items() if table.rows}
 
 
+def moment(text: str) -> datetime:
+    """A date text of the database as a naive time in the server's zone."""
+    return datetime.strptime(text, DATETIME_FORMAT)  # noqa: DTZ007 - the database knows no zones
+
+
 def shifted(value: str, by: timedelta) -> str:
     """A naive date text moved by some hours; a text that is no full date comes back as it is."""
     try:
-        return (datetime.strptime(value, DATETIME_FORMAT) + by).strftime(DATETIME_FORMAT)
+        return (moment(value) + by).strftime(DATETIME_FORMAT)
     except ValueError:
         return value
 
 
 def seconds_between(earlier: str, later: str) -> int:
     """Whole seconds from one date text to another, never negative."""
-    start = datetime.strptime(earlier, DATETIME_FORMAT)
-    return max(0, int((datetime.strptime(later, DATETIME_FORMAT) - start).total_seconds()))
+    return max(0, int((moment(later) - moment(earlier)).total_seconds()))

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import lru_cache
 from html import escape
 
@@ -19,7 +19,7 @@ _TAG = re.compile(r"<[^>]*>")
 
 
 def is_encoded(text: str) -> bool:
-    """Whether the server takes the text for already encoded: no raw special character, but some entity of its own.
+    """Whether the server takes the text for already encoded: nothing raw, but some entity of its own.
 
     This is the trap of case ``ticket-create-escaped-only``: plain text that mentions ``&lt;`` looks encoded.
     """
@@ -65,8 +65,8 @@ def fold(text: str) -> str:
 class Pattern:
     """A ``contains`` value: ``^`` and ``$`` anchor it, ``%`` stands for anything, ``_`` for itself.
 
-    ``NULL`` looks for no value, ``^$`` for no value or an empty one. :attr:`exact` is the folded text when the
-    pattern can only match one, so that an index may answer.
+    ``NULL`` looks for no value, ``^$`` for no value or an empty one. :attr:`exact` is the folded text when
+    the pattern can only match one, so that an index may answer.
     """
 
     def __init__(self, value: str) -> None:
@@ -79,6 +79,7 @@ class Pattern:
         self.exact: str | None = None
         if start and end and "%" not in body and not self.wants_empty:
             self.exact = body
+        self._anywhere = body if not (start or end or "%" in body) else None
         self._test = _tester(body, start=start, end=end)
 
     def matches(self, folded: str | None) -> bool:
@@ -88,6 +89,13 @@ class Pattern:
         if self.wants_empty:
             return not folded
         return folded is not None and self._test(folded)
+
+    def found_in(self, texts: Mapping[int, str | None]) -> list[int]:
+        """The ids of all folded texts that match; the usual case, a plain substring, takes one pass."""
+        if self._anywhere is None or self.wants_null or self.wants_empty:
+            return [number for number, text in texts.items() if self.matches(text)]
+        wanted = self._anywhere
+        return [number for number, text in texts.items() if text is not None and wanted in text]
 
 
 def _tester(body: str, *, start: bool, end: bool) -> Callable[[str], bool]:

@@ -1,13 +1,16 @@
-"""The ticket: what a POST and a PUT of it store, compute and set off (facts 8).
+"""The ticket: what a POST and a PUT of it store, compute and set off.
 
-Guarantees: the writer is the session's user whatever the client says; priority follows urgency and impact by the
-matrix of the configuration unless the rules of the recordings keep a given one.
+Guarantees: the writer is the session's user whatever the client says; priority follows urgency and impact
+by the matrix of the configuration unless the rules of the recordings keep a given one.
 """
+
+# Every kind fills some steps of the frame; ItemKind says what each is for and what it gets to know.
+# ruff: noqa: ARG002, D102
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import Any
 
 from crm_sync.sandbox.glpi import lifecycle, webhooks
@@ -16,7 +19,7 @@ from crm_sync.sandbox.glpi.errors import Refused
 from crm_sync.sandbox.glpi.kinds import Context, ItemKind, SilentKind
 from crm_sync.sandbox.glpi.rights import ASSIGNED, CHANGE_PRIORITY
 from crm_sync.sandbox.glpi.schema import Row
-from crm_sync.sandbox.glpi.state import DATETIME_FORMAT
+from crm_sync.sandbox.glpi.state import DATETIME_FORMAT, moment
 from crm_sync.sandbox.glpi.text import without_tags
 
 _TITLE_FROM_CONTENT = 70
@@ -125,7 +128,7 @@ class TicketKind(ItemKind):
             if sla is None or (row is not None and row[column] == sla["id"]):
                 continue
             unit = _UNITS.get(sla["definition_time"] or "hour", "hours")
-            opened = datetime.strptime((row or columns)["date"], DATETIME_FORMAT)
+            opened = moment((row or columns)["date"])
             due = opened + timedelta(**{unit: sla["number_time"]})
             columns[deadline] = due.strftime(DATETIME_FORMAT)
 

@@ -1,8 +1,11 @@
 """Users, their addresses and their profiles; supplier contacts.
 
-Guarantees: a login is unique over living and binned users alike, and whoever holds the state's lock creates it at
-most once; addresses follow the keys of ``_useremails`` as 10.0.19 does (cases ``user-emails-*``).
+Guarantees: a login is unique over living and binned users alike, and whoever holds the state's lock creates
+it at most once; addresses follow the keys of ``_useremails`` as 10.0.19 does (cases ``user-emails-*``).
 """
+
+# Every kind fills some steps of the frame; ItemKind says what each is for and what it gets to know.
+# ruff: noqa: ARG002, D102
 
 from __future__ import annotations
 
@@ -68,9 +71,9 @@ class UserKind(ItemKind):
 
     def before_update(self, ctx: Context, row: Row, columns: Row, values: Mapping[str, Any]) -> None:
         login = columns.get("name")
-        if login is not None and fold(login) != fold(row["name"] or ""):
-            if ctx.state["User"].alike("name", fold(login)):
-                raise Refused("Unable to update login. A user already exists.")
+        changed = login is not None and fold(login) != fold(row["name"] or "")
+        if changed and ctx.state["User"].alike("name", fold(login)):
+            raise Refused("Unable to update login. A user already exists.")
 
     def after_update(self, ctx: Context, row: Row, values: Mapping[str, Any], old: Row) -> bool:
         if values.get("_reset_api_token"):
@@ -98,7 +101,7 @@ class UserKind(ItemKind):
     def _write_email(self, ctx: Context, row: Row, key: int, address: str, is_default: int) -> None:
         existing = ctx.state.get("UserEmail", key)
         if key > 0 and existing is not None and existing["users_id"] == row["id"]:
-            # A positive key is the id of an address: the first one of a new user is overwritten by the second.
+            # A positive key is the id of an address: a new user's second may overwrite the first.
             if not address:
                 ctx.state["UserEmail"].delete(existing)
             elif is_email(address):

@@ -1,8 +1,11 @@
 """GLPI 11's webhooks, as far as the API shows them: rules and the queue; nothing is ever sent.
 
-Cases ``v11-webhook-*`` and ``v11-queuedwebhook-list``. Delivery is the job of the server's cron, which a sandbox has
-not.
+Cases ``v11-webhook-*`` and ``v11-queuedwebhook-list``. Delivery is the job of the server's cron, which a
+sandbox has not.
 """
+
+# Every kind fills some steps of the frame; ItemKind says what each is for and what it gets to know.
+# ruff: noqa: ARG002, D102
 
 from __future__ import annotations
 

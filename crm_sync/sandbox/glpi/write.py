@@ -1,7 +1,7 @@
 """What the database makes of the values a client sends.
 
-Guarantees: unknown fields vanish without a word, numbers may come as text, impossible dates and numbers are refused
-with the recorded messages, and over-long text is cut or refused as the version does.
+Guarantees: unknown fields vanish without a word, numbers may come as text, impossible dates and numbers are
+refused with the recorded messages, and over-long text is cut or refused as the version does.
 """
 
 from __future__ import annotations
@@ -9,13 +9,14 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping
+from datetime import datetime
 from typing import Any, NoReturn
 
 from crm_sync.sandbox.glpi.errors import Refused
 from crm_sync.sandbox.glpi.flavour import Flavour
 from crm_sync.sandbox.glpi.schema import JSON_COLUMNS, Row, table_name
 from crm_sync.sandbox.glpi.session import Session
-from crm_sync.sandbox.glpi.state import Table
+from crm_sync.sandbox.glpi.state import DATETIME_FORMAT, Table
 
 VARCHAR_LENGTH = 255
 BAD_DATE = "Incorrect value for date field."
@@ -61,7 +62,7 @@ class Writer:
         return text
 
     def _int(self, column: str, value: Any, found: Row, row: Row | None) -> int:
-        if value is None or value == "" or value == "NULL":
+        if value in (None, "", "NULL"):
             return 0
         try:
             return int(float(value)) if isinstance(value, float) else int(value)
@@ -77,26 +78,25 @@ class Writer:
         parts = _DATE.match(text)
         if parts is None:
             raise Refused(BAD_DATE)
-        year, month, day, hour, minute, second = (int(part or 0) for part in parts.groups())
-        if not (1 <= month <= 12 and 1 <= day <= 31 and hour < 24 and minute < 60 and second < 60):
-            raise Refused(BAD_DATE)
-        full = f"{year:04d}-{month:02d}-{day:02d} {hour:02d}:{minute:02d}:{second:02d}"
-        return self._session.stored(full)
+        try:
+            full = datetime(*(int(part or 0) for part in parts.groups()))  # type: ignore[arg-type]  # noqa: DTZ001
+        except ValueError:
+            raise Refused(BAD_DATE) from None
+        return self._session.stored(full.strftime(DATETIME_FORMAT))
 
     def _sql_refusal(self, text: str, errno: int, values: Row, row: Row | None) -> NoReturn:
         raise Refused(self._flavour.sql_error(text, errno, statement(self._table.name, values, row)))
 
 
 def statement(itemtype: str, values: Mapping[str, Any], row: Row | None = None) -> str:
-    """The SQL an error text of 11 quotes, values included."""
+    """The SQL an error text of 11 quotes, values included; it is shown, never run."""
     table = table_name(itemtype)
     if row is not None:
         assignments = ", ".join(f"`{name}` = '{value}'" for name, value in values.items())
-        return f"UPDATE `{table}` SET {assignments} WHERE `id` = '{row['id']}'"
+        return " ".join(("UPDATE", f"`{table}` SET {assignments} WHERE `id` = '{row['id']}'"))
     names = ", ".join(f"`{name}`" for name in values)
-    return (
-        f"INSERT INTO `{table}` ({names}) VALUES ({', '.join(repr(str(value)) for value in values.values())})"
-    )
+    quoted = ", ".join(repr(str(value)) for value in values.values())
+    return " ".join(("INSERT INTO", f"`{table}` ({names}) VALUES ({quoted})"))
 
 
 def duplicate(flavour: Flavour, itemtype: str, key: str, values: Mapping[str, Any]) -> Refused:

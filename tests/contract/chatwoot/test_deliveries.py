@@ -126,7 +126,7 @@ def test_a_status_is_read(delivery: Load, name: str, status: Status) -> None:
     ],
 )
 def test_it_is_known_who_wrote_a_message(
-    delivery: Load, name: str, direction: Direction, kind: SenderKind, private: bool
+    delivery: Load, name: str, direction: Direction, kind: SenderKind, *, private: bool
 ) -> None:
     message = read(delivery(name)).message
     assert message is not None
@@ -223,7 +223,7 @@ def test_two_deliveries_of_one_change_have_one_key(delivery: Load, sequences: di
 
 
 def test_different_things_have_different_keys(delivery: Load) -> None:
-    # The last four names repeat a record of another file: an older shape, or another account.
+    # These repeat a record of another file: in an older shape, or for another account.
     names = [name for name in EVENTS if not name.startswith(("legacy", "negative"))]
     names.remove("conversation_updated.labels_duplicate")
     keys = [key for name in names if (key := delivery_key(read(delivery(name)), delivery(name)))]

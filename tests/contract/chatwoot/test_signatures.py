@@ -35,3 +35,10 @@ def test_the_vectors_hold(vectors: dict[str, Any]) -> None:
     for vector in vectors["vectors"]:
         body = bytes.fromhex(vector["raw_body_hex"])
         assert signature(vector["secret"], vector["timestamp"], body) == vector["signature"]
+
+
+def test_what_is_signed_otherwise_does_not_match(vectors: dict[str, Any]) -> None:
+    secret = vectors["vectors"][0]["secret"]
+    for vector in vectors["negative"]:
+        body = vector["raw_body_utf8"].encode()
+        assert signature(secret, vector["timestamp"], body) != vector["signature"]

@@ -40,6 +40,9 @@ class Alarm:
     def disarm(self, mailbox: str) -> None:
         """See Runtime's Alarm."""
 
+    def hold(self, mailbox: str) -> None:
+        """See Runtime's Alarm."""
+
 
 @dataclass
 class Clock:

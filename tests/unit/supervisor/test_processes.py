@@ -237,3 +237,17 @@ def _owner(tmp_path: Path) -> subprocess.Popen[bytes]:
         "    supervisor.run(lambda: print(supervisor.pids()['web'], flush=True))\n"
     )
     return subprocess.Popen([sys.executable, program], stdout=subprocess.PIPE)
+
+
+def test_a_part_is_asked_to_end_only_once(tmp_path: Path) -> None:
+    count = tmp_path / "count"
+    count.touch()
+    program = (
+        "import signal, time\n"
+        f"signal.signal(signal.SIGTERM, lambda *_: open({str(count)!r}, 'a').write('x'))\n"
+        "print('up'); time.sleep(600)"
+    )
+    output = io.StringIO()
+    with _running([_part("web", program)], output, stop_timeout_s=0.5):
+        wait_for(lambda: "up" in output.getvalue(), 20, "it runs")
+    assert count.read_text() == "x"

@@ -85,12 +85,14 @@ def test_a_web_process_that_does_not_answer_is_not_ready() -> None:
     assert not up._answers("http://127.0.0.1:1/health/ready")
 
 
-def test_counts_of_a_former_run_are_forgotten_and_ours_are_shared(
+def test_what_a_former_run_left_is_forgotten_and_the_parts_share_what_is_new(
     config: Config, monkeypatch: pytest.MonkeyPatch, data_dir: Path
 ) -> None:
     old = metrics.directory_of(data_dir) / "counter_1.db"
     old.parent.mkdir()
     old.touch()
+    (data_dir / "ready").mkdir()
+    (data_dir / "ready" / "worker").touch()
     seen: dict[str, str] = {}
 
     def parts(_config: Config, _bind: str, env: dict[str, str], _ready_dir: Path) -> list[Part]:
@@ -104,4 +106,4 @@ def test_counts_of_a_former_run_are_forgotten_and_ours_are_shared(
     assert seen[metrics.DIRECTORY] == str(old.parent)
     assert seen["CRM_SYNC_REDIS_URL"] == config.redis_url
     assert seen["EXTRA"] == "1"
-    assert not Path(seen[readiness.READY_DIR]).exists()
+    assert not list(Path(seen[readiness.READY_DIR]).iterdir())

@@ -225,6 +225,16 @@ def test_what_is_less_severe_than_configured_is_not_logged(clean_environment: py
     assert re.findall("quiet|loud", stream.getvalue()) == ["loud"]
 
 
+@pytest.mark.parametrize(("level", "lines"), [("INFO", 1), ("DEBUG", 2)])
+def test_two_lines_for_each_task_are_for_debugging_only(
+    clean_environment: pytest.MonkeyPatch, level: str, lines: int
+) -> None:
+    stream = _logged(clean_environment, CRM_SYNC_LOG_LEVEL=level)
+    logging.getLogger("celery.app.trace").info("Task crm_sync.wake succeeded")
+    logging.getLogger("celery.app.trace").error("Task crm_sync.wake raised")
+    assert len(stream.getvalue().splitlines()) == lines
+
+
 def test_the_secrets_of_the_configuration_are_masked(clean_environment: pytest.MonkeyPatch) -> None:
     stream = _logged(
         clean_environment,

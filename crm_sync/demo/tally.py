@@ -1,0 +1,78 @@
+"""The journal in figures: what came in, what became of it, what was skipped and why."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from sqlalchemy import func, select
+
+from crm_sync.engine import operate
+from crm_sync.engine.runtime import Runtime
+from crm_sync.store.models import Delivery, Event, EventState
+
+_NUMBER = re.compile(r"\b\d+\b")
+
+
+@dataclass(frozen=True, slots=True)
+class Tally:
+    """Figures of one run. Each mapping counts deliveries or events by what its name says."""
+
+    sent: int
+    stored: int
+    ignored: Mapping[str, int]
+    refused: Mapping[str, int]
+    stored_by_event: Mapping[str, int]
+    states: Mapping[str, int]
+    states_by_event: Mapping[str, Mapping[str, int]]
+    outcomes: Mapping[str, int]
+    reasons: Mapping[tuple[str, str], int]
+
+    @property
+    def unaccounted(self) -> int:
+        """Deliveries that were sent and are neither stored nor ignored nor refused."""
+        return self.sent - self.stored - sum(self.ignored.values()) - sum(self.refused.values())
+
+    def as_journal(self) -> dict[str, int]:
+        """What the reconciliation wants to know."""
+        return {"deliveries": self.sent, "unaccounted": self.unaccounted, **self.states}
+
+
+def tally(runtime: Runtime, *, sent: int) -> Tally:
+    """Count; ``sent`` is how many deliveries Chatwoot says it sent."""
+    counted = operate.stats(runtime)
+    by_event: dict[str, Counter[str]] = {}
+    outcomes: Counter[str] = Counter()
+    reasons: Counter[tuple[str, str]] = Counter()
+    with runtime.store.read() as session:
+        names = select(Delivery.event_name, func.count()).group_by(Delivery.event_name)
+        stored_by_event = {row[0]: row[1] for row in session.execute(names)}
+        rows = session.execute(
+            select(Event.name, Event.state, Event.reason, Event.outcome, func.count()).group_by(
+                Event.name, Event.state, Event.reason, Event.outcome
+            )
+        )
+        for name, state, reason, outcome, number in rows:
+            by_event.setdefault(name, Counter())[state] += number
+            if state == EventState.DONE:
+                outcomes[alike(outcome or "")] += number
+            else:
+                reasons[f"{state}: {reason or 'waiting'}", alike(outcome or "")] += number
+    return Tally(
+        sent=sent,
+        stored=counted["deliveries"]["stored"],
+        ignored=counted["deliveries"]["ignored"],
+        refused=counted["deliveries"]["refused"],
+        stored_by_event=stored_by_event,
+        states=counted["events"],
+        states_by_event=by_event,
+        outcomes=outcomes,
+        reasons=reasons,
+    )
+
+
+def alike(outcome: str) -> str:
+    """An outcome without the ids in it, so that equal ones can be counted."""
+    return _NUMBER.sub("…", outcome)

@@ -1,0 +1,117 @@
+"""The links' statements: load, claim, confirm, release. All of them work within a transaction of the caller."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, cast
+
+from sqlalchemy import Row, Table, delete, insert, or_, select, update
+from sqlalchemy.orm import Session
+
+from crm_sync.store.models import Link, LinkState
+
+_links = Link.__table__.c
+_table = cast("Table", Link.__table__)
+_COLUMNS = (
+    _links.id,
+    _links.local_type,
+    _links.local_id,
+    _links.remote_type,
+    _links.remote_id,
+    _links.url,
+    _links.state,
+    _links.claim,
+    _links.claimed_at,
+    _links.agreed,
+)
+
+#: A Chatwoot record: its type and its id.
+Record = tuple[str, int]
+
+
+@dataclass(frozen=True, slots=True)
+class LinkRow:
+    """A link as it is stored."""
+
+    id: int
+    local_type: str
+    local_id: int
+    remote_type: str
+    remote_id: str | None
+    url: str | None
+    state: str
+    claim: str | None
+    claimed_at: datetime
+    agreed: dict[str, Any]
+
+
+def load(session: Session, hook_id: int, records: Collection[Record]) -> list[LinkRow]:
+    """All links of these records."""
+    ours = or_(*((_links.local_type == kind) & (_links.local_id == number) for kind, number in records))
+    return [_row(row) for row in session.execute(select(*_COLUMNS).where(_links.hook_id == hook_id, ours))]
+
+
+def find(session: Session, hook_id: int, record: Record, remote_type: str) -> LinkRow | None:
+    """One link."""
+    row = session.execute(
+        select(*_COLUMNS).where(
+            _links.hook_id == hook_id,
+            _links.local_type == record[0],
+            _links.local_id == record[1],
+            _links.remote_type == remote_type,
+        )
+    ).one_or_none()
+    return _row(row) if row is not None else None
+
+
+def claim(  # noqa: PLR0913 - one row has that many columns
+    session: Session, *, hook_id: int, mailbox: str, record: Record, remote_type: str, token: str, now: datetime
+) -> int:
+    """Claim a record that has no link yet; IntegrityError when another worker was quicker."""
+    (link_id,) = session.execute(
+        insert(_table)
+        .values(
+            hook_id=hook_id,
+            mailbox=mailbox,
+            local_type=record[0],
+            local_id=record[1],
+            remote_type=remote_type,
+            state=LinkState.CREATING,
+            claim=token,
+            claimed_at=now,
+            agreed={},
+            wanted={},
+            shown={},
+            mirror_tries=0,
+            created_at=now,
+            updated_at=now,
+        )
+        .returning(_links.id)
+    ).one()
+    return int(link_id)
+
+
+def change(session: Session, link_id: int, now: datetime, **values: Any) -> None:
+    """Write some columns of a link."""
+    session.execute(update(_table).where(_links.id == link_id).values(**values, updated_at=now))
+
+
+def release(session: Session, link_id: int) -> None:
+    """Take a link away."""
+    session.execute(delete(_table).where(_links.id == link_id))
+
+
+def want(session: Session, link_id: int, attributes: dict[str, Any], now: datetime) -> None:
+    """Have these custom attributes shown in Chatwoot, if they are not yet."""
+    row = session.execute(select(_links.wanted, _links.shown).where(_links.id == link_id)).one_or_none()
+    if row is None:
+        return
+    wanted = {**row.wanted, **attributes}
+    if wanted != row.shown:
+        change(session, link_id, now, wanted=wanted, mirror_at=now, mirror_tries=0)
+
+
+def _row(row: Row[Any]) -> LinkRow:
+    return LinkRow(*row)

@@ -1,0 +1,233 @@
+"""The whole service as processes, with sandboxes around it, and hands to hurt it: for chaos runs and benches.
+
+The sandboxes live in this process, so that what they hold can be looked at; everything of the product runs as its
+users run it. All of it listens on 127.0.0.1 and is gone when the block ends.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import tempfile
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import redis
+import requests
+from redis.backoff import NoBackoff
+from redis.retry import Retry
+from sqlalchemy import func, select
+
+from crm_sync import config as configuration
+from crm_sync import service, store
+from crm_sync.engine import accounts, hooks
+from crm_sync.engine.runtime import Runtime
+from crm_sync.sandbox.chatwoot import create_app as chatwoot_app
+from crm_sync.sandbox.chatwoot.sandbox import ChatwootSandbox
+from crm_sync.sandbox.glpi import create_app as glpi_app
+from crm_sync.sandbox.server import SandboxServer
+from crm_sync.store.models import Event, EventState
+from crm_sync.supervisor import children
+from crm_sync.supervisor.redis import find_server
+from crm_sync.supervisor.up import parts
+from crm_sync.telemetry import metrics
+from tests.servers import free_port, wait_for
+
+STOP_S = 20.0
+READY_S = 60.0
+
+#: Times short enough for a test, and still in the right proportion to each other.
+QUICK = {
+    "CRM_SYNC_SETTLE_S": "0.3",
+    "CRM_SYNC_RETRY_DELAYS_S": "0.5,1,1,2,2,2,3,3,3,3,3,3,3,3,3,3,3,3",
+    "CRM_SYNC_UNKNOWN_SETTLE_S": "1.5",
+    "CRM_SYNC_SWEEP_INTERVAL_S": "1",
+    "CRM_SYNC_BREAKER_REST_S": "1",
+    "CRM_SYNC_LEASE_S": "12",
+    "CRM_SYNC_CONNECT_TIMEOUT_S": "2",
+    "CRM_SYNC_READ_TIMEOUT_S": "5",
+    "CRM_SYNC_LOG_LEVEL": "WARNING",
+    "CRM_SYNC_LOG_FORMAT": "json",
+}
+
+
+@dataclass
+class System:
+    """A running service; see :func:`running`."""
+
+    env: dict[str, str]
+    data_dir: Path
+    redis_port: int
+    bind: str
+    glpi: Any
+    glpi_url: str
+    chatwoot: ChatwootSandbox
+    chatwoot_url: str
+    processes: dict[str, subprocess.Popen[bytes]] = field(default_factory=dict)
+    faults: int = 0
+
+    @property
+    def url(self) -> str:
+        """Where the web process answers."""
+        return f"http://{self.bind}"
+
+    # -- processes -----------------------------------------------------------------------------------------------
+
+    def start(self, *names: str) -> None:
+        """Start parts of the service and wait until they are ready."""
+        ready_dir = Path(self.env["CRM_SYNC_READY_DIR"])
+        known = {part.name: part for part in parts(configuration.load(), self.bind, self.env, ready_dir)}
+        for name in names:
+            if known[name].before is not None:
+                known[name].before()
+            log = (self.data_dir / f"{name}.log").open("ab")
+            self.processes[name] = children.spawn(known[name].command, env=known[name].env, stdout=log, stderr=log)
+            log.close()
+        for name in names:
+            wait_for(known[name].ready, READY_S, f"{name} is ready")
+
+    def kill(self, name: str) -> None:
+        """SIGKILL a part and everything it started."""
+        process = self.processes.pop(name)
+        children.kill(process)
+        process.wait()
+        self.faults += 1
+
+    def freeze(self, name: str) -> None:
+        """SIGSTOP a part: it is there, and does nothing."""
+        os.killpg(self.processes[name].pid, signal.SIGSTOP)
+        self.faults += 1
+
+    def thaw(self, name: str) -> None:
+        """SIGCONT a part."""
+        os.killpg(self.processes[name].pid, signal.SIGCONT)
+
+    def start_redis(self) -> None:
+        """Start a Redis that forgets everything when it ends."""
+        command = [find_server(), "--port", str(self.redis_port), "--bind", "127.0.0.1", "--save", "", "--appendonly", "no"]
+        self.processes["redis"] = children.spawn(
+            [str(word) for word in command], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+        )
+        wait_for(self._redis_answers, READY_S, "the Redis answers")
+
+    def flush_redis(self) -> None:
+        """Let Redis forget everything."""
+        with redis.Redis(port=self.redis_port) as client:
+            client.flushall()
+        self.faults += 1
+
+    def _redis_answers(self) -> bool:
+        try:
+            with redis.Redis(port=self.redis_port, retry=Retry(NoBackoff(), 0)) as client:
+                return bool(client.ping())
+        except redis.RedisError:
+            return False
+
+    def stop(self) -> None:
+        """End everything."""
+        for name in ["beat", "worker", "bulk", "web", "redis"]:
+            process = self.processes.pop(name, None)
+            if process is not None:
+                os.killpg(process.pid, signal.SIGCONT)
+                children.stop(process, STOP_S)
+
+    # -- what a person does --------------------------------------------------------------------------------------
+
+    def connect(self, runtime: Runtime, **settings: str) -> int:
+        """Connect the Chatwoot and its GLPI; returns the hook."""
+        connected = accounts.connect(
+            runtime.store,
+            runtime.config,
+            chatwoot_url=self.chatwoot_url,
+            account_id=self.chatwoot.account_id,
+            api_token=self.chatwoot.api_token,
+        )
+        given = {
+            "api_url": f"{self.glpi_url}/apirest.php",
+            "app_token": self.glpi.app_token,
+            "user_token": self.glpi.user_tokens["tech"],
+            "enable_followup_sync": "true",
+            **settings,
+        }
+        return hooks.add(runtime, "glpi", connected.account, given).hook
+
+    def glpi_rows(self) -> dict[str, list[dict[str, Any]]]:
+        """Everything the GLPI holds."""
+        found: dict[str, list[dict[str, Any]]] = requests.get(f"{self.glpi_url}/_sandbox/dump", timeout=30).json()
+        return found
+
+
+def counts(runtime: Runtime) -> dict[str, int]:
+    """How many events are in each state."""
+    with runtime.store.read() as session:
+        rows = session.execute(select(Event.state, func.count()).group_by(Event.state))
+        found = {state: number for state, number in rows}  # noqa: C416 - rows are not pairs to a type checker
+    return {state.value: found.get(state.value, 0) for state in EventState}
+
+
+def wait_until_quiet(runtime: Runtime, timeout_s: float) -> float:
+    """Wait until no event is pending; returns how long it took, in seconds."""
+    started = time.monotonic()
+    wait_for(lambda: counts(runtime)["pending"] == 0, timeout_s, "every event has its outcome")
+    return time.monotonic() - started
+
+
+@contextmanager
+def running(
+    *parts_wanted: str,
+    options: Mapping[str, str] | None = None,
+    glpi_options: Mapping[str, Any] | None = None,
+    chatwoot_options: Mapping[str, Any] | None = None,
+) -> Iterator[tuple[System, Runtime]]:
+    """The service with these parts, and a runtime of this process's own on the same database and Redis."""
+    before = dict(os.environ)
+    with ExitStack() as stack:
+        folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="crm_sync_", ignore_cleanup_errors=True)))
+        data_dir, ready_dir = folder / "data", folder / "ready"
+        data_dir.mkdir()
+        ready_dir.mkdir()
+        glpi = glpi_app(**(glpi_options or {}))
+        chatwoot = chatwoot_app(**(chatwoot_options or {}))
+        glpi_url = stack.enter_context(SandboxServer(glpi)).url
+        chatwoot_url = stack.enter_context(SandboxServer(chatwoot)).url
+        redis_port, bind = free_port(), f"127.0.0.1:{free_port()}"
+        ours = {
+            **QUICK,
+            "CRM_SYNC_DATA_DIR": str(data_dir),
+            "CRM_SYNC_REDIS_URL": f"redis://127.0.0.1:{redis_port}/0",
+            "CRM_SYNC_BIND": bind,
+            "CRM_SYNC_READY_DIR": str(ready_dir),
+            metrics.DIRECTORY: str(metrics.directory_of(data_dir)),
+            **(options or {}),
+        }
+        metrics.reset(metrics.directory_of(data_dir))
+        os.environ.update({name: value for name, value in ours.items() if name != metrics.DIRECTORY})
+        stack.callback(_restore, before)
+        config = configuration.load()
+        store.migrate(config)
+        runtime = service.build(config)
+        stack.callback(runtime.store.close)
+        system = System(
+            env={**os.environ, **ours},
+            data_dir=data_dir,
+            redis_port=redis_port,
+            bind=bind,
+            glpi=glpi.extensions["sandbox"],
+            glpi_url=glpi_url,
+            chatwoot=chatwoot.extensions["sandbox"],
+            chatwoot_url=chatwoot_url,
+        )
+        stack.callback(system.stop)
+        system.start_redis()
+        system.start(*parts_wanted)
+        yield system, runtime
+
+
+def _restore(before: Mapping[str, str]) -> None:
+    os.environ.clear()
+    os.environ.update(before)
