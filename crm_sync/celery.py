@@ -8,8 +8,7 @@ from celery import Celery
 from celery.signals import beat_init, setup_logging, worker_ready
 
 from crm_sync.config import load
-from crm_sync.telemetry import logging as telemetry_logging
-from crm_sync.telemetry import readiness
+from crm_sync.telemetry import logging as telemetry_logging, readiness
 
 app = Celery("crm_sync", include=["crm_sync.tasks"])
 app.config_from_object("celeryconfig")

@@ -36,7 +36,8 @@ class Config:
         Path("~/.local/share/crm_sync"), "Where the embedded parts keep their files (default: XDG data home)."
     )
     secret_keys: list[str] = _option(
-        (), "Fernet keys, comma-separated; the first one writes. Empty: made once, kept in the data directory.",
+        (),
+        "Fernet keys, comma-separated; the first one writes. Empty: made once, kept in the data directory.",
         secret=True,
     )
     public_url: str = _option("", "How Chatwoot reaches this service. Empty: http:// and the bind address.")
@@ -46,7 +47,9 @@ class Config:
     )
     log_format: str = _option("console", "console or json.", check=validate.OneOf(["console", "json"]))
     log_level: str = _option(
-        "INFO", "Least severe level that is logged.", check=validate.OneOf(["DEBUG", "INFO", "WARNING", "ERROR"])
+        "INFO",
+        "Least severe level that is logged.",
+        check=validate.OneOf(["DEBUG", "INFO", "WARNING", "ERROR"]),
     )
     max_body_bytes: int = _option(1024 * 1024, "Largest delivery accepted.", check=validate.Range(min=1024))
     signature_window_s: int = _option(
@@ -68,7 +71,10 @@ class Config:
     connect_timeout_s: float = _option(3.0, "Connecting to Chatwoot or a CRM.", check=validate.Range(min=0.1))
     read_timeout_s: float = _option(30.0, "Waiting for an answer.", check=validate.Range(min=0.1))
     ceiling: int = _option(8, "Events of one hook worked on at a time.", check=validate.Range(min=1))
-    concurrency: int = _option(16, "Threads of the events worker.", check=validate.Range(min=1))
+    workers: int = _option(
+        2, "Processes that work on events; one keeps about one core busy.", check=validate.Range(min=1)
+    )
+    concurrency: int = _option(12, "Threads of each such process.", check=validate.Range(min=1))
     sweep_interval_s: float = _option(
         10.0, "How often forgotten and due events are looked for.", check=validate.Range(min=0.2)
     )
@@ -158,7 +164,7 @@ def _read(env: Env, option: Any) -> Any:
         arguments["subcast"] = kind.item
     variable = option.name.upper()
     if not os.environ.get(PREFIX + variable, "").strip():
-        return list(default) if kind.item else default
+        return list(option.default) if kind.item else default
     try:
         value = getattr(env, kind.reader)(variable, **arguments)
     except (EnvError, ValueError) as error:

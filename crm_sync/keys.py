@@ -41,11 +41,21 @@ def armed(mailbox: str) -> str:
     return f"{PREFIX}armed:{mailbox}"
 
 
-def slots(hook_id: int) -> str:
-    """Sorted set of the hook's slots in use, by when each is given up for lost."""
-    return f"{PREFIX}slots:{{{hook_id}}}"
+def places(hook_id: int) -> str:
+    """Sorted set of the claims that work on the hook's mailboxes, by when each is given up for lost."""
+    return f"{PREFIX}places:{{{hook_id}}}"
 
 
 def waiting(hook_id: int) -> str:
-    """Sorted set of the mailboxes that wait for a slot of the hook, by since when."""
+    """Sorted set of the mailboxes that wait for a place at the hook, by since when."""
     return f"{PREFIX}waiting:{{{hook_id}}}"
+
+
+def calls(hook_id: int) -> str:
+    """Sorted set of the claims with a call of the hook in flight, by when each is given up for lost."""
+    return f"{PREFIX}calls:{{{hook_id}}}"
+
+
+def freed(hook_id: int) -> str:
+    """List with a token for somebody who waits to make a call."""
+    return f"{PREFIX}freed:{{{hook_id}}}"

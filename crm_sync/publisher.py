@@ -35,7 +35,12 @@ class Publisher:
     """Wakes mailboxes. ``timeout_s`` is how long a publish may take before it is given up."""
 
     def __init__(
-        self, app: Celery, redis_url: str, *, timeout_s: float = 0.4, clock: Callable[[], float] = time.monotonic
+        self,
+        app: Celery,
+        redis_url: str,
+        *,
+        timeout_s: float = 0.4,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._app = app
         self._redis: Redis = keys.connect(redis_url, timeout_s=timeout_s)
@@ -67,7 +72,7 @@ class Publisher:
         self._redis.delete(keys.armed(mailbox))
 
     def hold(self, mailbox: str) -> None:
-        """The mailbox waits in line for a slot: no wake-up is needed until its turn comes."""
+        """The mailbox waits in line for a place: no wake-up is needed until its turn comes."""
         self._redis.set(keys.armed(mailbox), 1, px=round(ARMED_S * 1000))
 
     def _arm(self, mailboxes: Sequence[str], delay_s: float) -> list[str]:

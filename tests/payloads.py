@@ -24,7 +24,9 @@ def contact(contact_id: int = 1, name: str = "Ana Souza", **more: Any) -> dict[s
     }
 
 
-def contact_created(contact_id: int = 1, name: str = "Ana Souza", account: int = 3, **more: Any) -> dict[str, Any]:
+def contact_created(
+    contact_id: int = 1, name: str = "Ana Souza", account: int = 3, **more: Any
+) -> dict[str, Any]:
     """Somebody new."""
     return {"event": "contact_created", "account": _account(account), **contact(contact_id, name, **more)}
 

@@ -86,7 +86,9 @@ class System:
             if known[name].before is not None:
                 known[name].before()
             log = (self.data_dir / f"{name}.log").open("ab")
-            self.processes[name] = children.spawn(known[name].command, env=known[name].env, stdout=log, stderr=log)
+            self.processes[name] = children.spawn(
+                known[name].command, env=known[name].env, stdout=log, stderr=log
+            )
             log.close()
         for name in names:
             wait_for(known[name].ready, READY_S, f"{name} is ready")
@@ -109,7 +111,17 @@ class System:
 
     def start_redis(self) -> None:
         """Start a Redis that forgets everything when it ends."""
-        command = [find_server(), "--port", str(self.redis_port), "--bind", "127.0.0.1", "--save", "", "--appendonly", "no"]
+        command = [
+            find_server(),
+            "--port",
+            str(self.redis_port),
+            "--bind",
+            "127.0.0.1",
+            "--save",
+            "",
+            "--appendonly",
+            "no",
+        ]
         self.processes["redis"] = children.spawn(
             [str(word) for word in command], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
         )
@@ -130,11 +142,10 @@ class System:
 
     def stop(self) -> None:
         """End everything."""
-        for name in ["beat", "worker", "bulk", "web", "redis"]:
-            process = self.processes.pop(name, None)
-            if process is not None:
-                os.killpg(process.pid, signal.SIGCONT)
-                children.stop(process, STOP_S)
+        for name in sorted(self.processes, key=lambda name: name == "redis"):
+            process = self.processes.pop(name)
+            os.killpg(process.pid, signal.SIGCONT)
+            children.stop(process, STOP_S)
 
     # -- what a person does --------------------------------------------------------------------------------------
 
@@ -158,7 +169,9 @@ class System:
 
     def glpi_rows(self) -> dict[str, list[dict[str, Any]]]:
         """Everything the GLPI holds."""
-        found: dict[str, list[dict[str, Any]]] = requests.get(f"{self.glpi_url}/_sandbox/dump", timeout=30).json()
+        found: dict[str, list[dict[str, Any]]] = requests.get(
+            f"{self.glpi_url}/_sandbox/dump", timeout=30
+        ).json()
         return found
 
 
@@ -187,7 +200,9 @@ def running(
     """The service with these parts, and a runtime of this process's own on the same database and Redis."""
     before = dict(os.environ)
     with ExitStack() as stack:
-        folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="crm_sync_", ignore_cleanup_errors=True)))
+        folder = Path(
+            stack.enter_context(tempfile.TemporaryDirectory(prefix="crm_sync_", ignore_cleanup_errors=True))
+        )
         data_dir, ready_dir = folder / "data", folder / "ready"
         data_dir.mkdir()
         ready_dir.mkdir()

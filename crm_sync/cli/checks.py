@@ -190,6 +190,7 @@ def public_url(config: Config) -> Iterator[Finding]:
             "Set CRM_SYNC_PUBLIC_URL and repeat crm-sync accounts connect, unless Chatwoot runs right here."
         )
         yield Finding("public_url", Status.WARN, f"Chatwoot is told to call {config.base_url}.", remedy)
+        return
     status = _get(f"{config.base_url}/health/live")
     if status == 200:
         yield Finding("public_url", Status.OK, f"{config.base_url} answers from here.")

@@ -13,7 +13,7 @@ from redis.exceptions import RedisError
 from crm_sync import embedded, keys, service, store
 from crm_sync.cli import output
 from crm_sync.config import Config, load
-from crm_sync.engine.runtime import Alarm, Runtime
+from crm_sync.engine.runtime import Runtime
 from crm_sync.errors import ConfigError
 from crm_sync.store.migrate import alembic_config
 
@@ -21,7 +21,7 @@ from crm_sync.store.migrate import alembic_config
 PING_TIMEOUT_S = 1.0
 
 
-class NobodyToWake(Alarm):
+class NobodyToWake:
     """Stands in where no Redis answers: the events stay in the journal, where the sweep finds them."""
 
     def wake(self, mailboxes: Sequence[str], *, delay_s: float = 0.0) -> None:  # noqa: ARG002 - the protocol's
@@ -33,6 +33,9 @@ class NobodyToWake(Alarm):
 
     def disarm(self, mailbox: str) -> None:
         """Nothing is armed."""
+
+    def hold(self, mailbox: str) -> None:
+        """Nobody stands in line."""
 
 
 @contextmanager

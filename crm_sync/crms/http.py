@@ -20,6 +20,9 @@ from requests.adapters import HTTPAdapter
 
 from crm_sync.errors import OutcomeUnknown, Timeout, Unreachable
 
+#: What a call gives back; clients need no other part of the library.
+Response = requests.Response
+
 #: Methods that change nothing, so that a missing answer leaves no doubt behind.
 SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 
@@ -38,8 +41,8 @@ class Call:
 class CallObserver(Protocol):
     """Who watches the calls of an attempt."""
 
-    def before_call(self, method: str) -> None:
-        """May raise ClaimLost to keep the call from being made."""
+    def before_call(self, system: str, method: str) -> None:
+        """May wait until the call may be made, and raise ClaimLost to keep it from being made."""
         ...
 
     def after_call(self, call: Call) -> None:
@@ -97,7 +100,7 @@ class Transport:
         """Make a call and return its answer, whatever its status. ``path`` starts with a slash."""
         observer = _observer.get()
         if observer is not None:
-            observer.before_call(method)
+            observer.before_call(self.system, method)
         started = time.monotonic()
         status = 0
         try:

@@ -31,7 +31,8 @@ def load(package: str) -> Manifest:
         secret=frozenset(name for name, schema in properties.items() if schema.get("secret")),
         aliases=raw.get("aliases", {}),
         attributes=tuple(
-            AttributeDefinition(**{**item, "values": tuple(item.get("values", ()))}) for item in raw["attributes"]
+            AttributeDefinition(**{**item, "values": tuple(item.get("values", ()))})
+            for item in raw["attributes"]
         ),
     )
 
@@ -73,11 +74,21 @@ def _typed(name: str, schema: Mapping[str, Any], text: str) -> Any:
         if kind == "number":
             return float(text)
         if kind == "boolean":
-            return {"true": True, "1": True, "yes": True, "on": True, "false": False, "0": False, "no": False,
-                    "off": False}[text.strip().lower()]
+            return {
+                "true": True,
+                "1": True,
+                "yes": True,
+                "on": True,
+                "false": False,
+                "0": False,
+                "no": False,
+                "off": False,
+            }[text.strip().lower()]
         return json.loads(text)
     except (ValueError, KeyError):
-        words = {"integer": "a whole number", "number": "a number", "boolean": "true or false"}.get(kind, "JSON")
+        words = {"integer": "a whole number", "number": "a number", "boolean": "true or false"}.get(
+            kind, "JSON"
+        )
         raise ConfigError(f"The setting {name} must be {words}, not {text!r}.", setting=name) from None
 
 
@@ -90,9 +101,7 @@ def _wrong(manifest: Manifest, error: ValidationError) -> ConfigError:
     properties = manifest.settings_schema["properties"]
     if error.validator == "required":
         name = next(item for item in error.validator_value if item not in error.instance)
-        return ConfigError(
-            f"The setting {name} is missing. {properties[name]['description']}", setting=name
-        )
+        return ConfigError(f"The setting {name} is missing. {properties[name]['description']}", setting=name)
     name = str(error.path[0]) if error.path else ""
     schema = properties.get(name, {})
     expected = {
@@ -102,10 +111,15 @@ def _wrong(manifest: Manifest, error: ValidationError) -> ConfigError:
         "minLength": lambda: "must not be empty",
     }.get(str(error.validator), lambda: "is not valid")()
     given = "" if name in manifest.secret else f", not {error.instance!r}"
-    return ConfigError(f"The setting {name} {expected}{given}. {schema.get('description', '')}".strip(), setting=name)
+    return ConfigError(
+        f"The setting {name} {expected}{given}. {schema.get('description', '')}".strip(), setting=name
+    )
 
 
 def _article(kind: str) -> str:
-    return {"integer": "a whole number", "boolean": "true or false", "string": "a text", "number": "a number"}.get(
-        kind, kind
-    )
+    return {
+        "integer": "a whole number",
+        "boolean": "true or false",
+        "string": "a text",
+        "number": "a number",
+    }.get(kind, kind)

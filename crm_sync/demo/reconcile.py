@@ -128,9 +128,10 @@ def reconcile(
     *,
     faults: int = 0,
 ) -> Report:
-    """Compare. ``journal`` holds ``deliveries`` (all that were sent), ``pending``, ``done``, ``skipped``, ``failed``,
-    and may hold ``unaccounted``: deliveries that were taken and left no trace.
+    """Compare both sides with each other and with what was planned.
 
+    ``journal`` holds ``deliveries`` (all that were sent), ``pending``, ``done``, ``skipped`` and ``failed``, and may
+    hold ``unaccounted``: deliveries that were taken and left no trace.
     ``expected`` is what was planned, by the conversation's id in Chatwoot; Chatwoot itself must show just that.
     """
     records = _Glpi(glpi, int(chatwoot["account_id"]))

@@ -125,7 +125,7 @@ def staged(config: Config, *, seed: int, stopping: threading.Event) -> Iterator[
         settings = {
             "api_url": f"{glpi_server.url}/apirest.php",
             "app_token": glpi.app_token,
-            "user_token": glpi.user_tokens["tech"],
+            "user_token": glpi.user_tokens["super"],
             "enable_followup_sync": "true",
         }
         hooks.add(runtime, "glpi", connected.account, settings)
@@ -175,7 +175,7 @@ class _Running:
     def __init__(self, config: Config, log: TextIO) -> None:
         self.service = Service(config, config.bind, extra_env={**_OWN, **ENGINE}, output=log)
         self._url = ""
-        self._error: CrmSyncError | None = None
+        self._error: BaseException | None = None
         self._settled = threading.Event()
         self._thread = threading.Thread(target=self._run, name="service", daemon=True)
 
@@ -201,7 +201,7 @@ class _Running:
     def _run(self) -> None:
         try:
             self.service.run(self._ready)
-        except CrmSyncError as error:
+        except BaseException as error:  # noqa: BLE001 - whoever waits for the service raises it
             self._error = error
         finally:
             self._settled.set()

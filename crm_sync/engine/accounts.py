@@ -27,7 +27,7 @@ class Connected:
     signature: str
 
 
-def connect(  # noqa: PLR0913 - what a person gives to connect an account
+def connect(
     store: Store,
     config: Config,
     *,
@@ -115,7 +115,9 @@ def _find(session: Session, url: str, account_id: int) -> Account | None:
 def _base_url(url: str) -> str:
     stripped = url.strip().rstrip("/")
     if not stripped.startswith(("http://", "https://")):
-        raise ConfigError(f"--chatwoot-url must start with http:// or https://, not {url!r}.", setting="chatwoot_url")
+        raise ConfigError(
+            f"--chatwoot-url must start with http:// or https://, not {url!r}.", setting="chatwoot_url"
+        )
     return stripped
 
 

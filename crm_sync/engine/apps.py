@@ -27,4 +27,6 @@ def find(app_id: str) -> App:
         return installed()[app_id]
     except KeyError:
         known = ", ".join(sorted(installed())) or "none"
-        raise ConfigError(f"There is no app called {app_id!r}. Installed: {known}.", setting="app_id") from None
+        raise ConfigError(
+            f"There is no app called {app_id!r}. Installed: {known}.", setting="app_id"
+        ) from None

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime, timedelta
+from typing import Any, cast
 
-from sqlalchemy import select, update
+from sqlalchemy import CursorResult, Executable, select, update
 from sqlalchemy.orm import Session
 
 from crm_sync.store.models import Attempt, Hook
@@ -49,26 +50,32 @@ def after_failure(session: Session, hook_id: int, *, now: datetime, rest_s: floa
     session.execute(
         update(Hook)
         .where(Hook.id == hook_id)
-        .values(breaker_until=now + timedelta(seconds=rest_s), breaker_opened_at=hook.breaker_opened_at or now)
+        .values(
+            breaker_until=now + timedelta(seconds=rest_s), breaker_opened_at=hook.breaker_opened_at or now
+        )
     )
     return opened
 
 
 def after_success(session: Session, hook_id: int) -> bool:
     """Close the breaker; tells whether it was open."""
-    closed = session.execute(
+    return _changed(
+        session,
         update(Hook)
         .where(Hook.id == hook_id, Hook.breaker_until.is_not(None))
-        .values(breaker_until=None, breaker_opened_at=None)
+        .values(breaker_until=None, breaker_opened_at=None),
     )
-    return bool(closed.rowcount)
 
 
 def may_probe(session: Session, hook_id: int, seen: datetime, *, now: datetime, rest_s: float) -> bool:
     """Take the one turn to try a resting hook whose rest is over; False when another worker took it."""
-    taken = session.execute(
+    return _changed(
+        session,
         update(Hook)
         .where(Hook.id == hook_id, Hook.breaker_until == seen)
-        .values(breaker_until=now + timedelta(seconds=rest_s))
+        .values(breaker_until=now + timedelta(seconds=rest_s)),
     )
-    return bool(taken.rowcount)
+
+
+def _changed(session: Session, statement: Executable) -> bool:
+    return bool(cast("CursorResult[Any]", session.execute(statement)).rowcount)

@@ -60,20 +60,33 @@ class Verdict:
 
 
 class AttemptLog:
-    """Takes down the calls of an attempt, and stops it before a write once its claim is in danger.
+    """Takes down the calls of an attempt, keeps them below the ceiling, and stops a worker whose claim is in danger.
 
-    ``renew`` is called before a call that might outlive the lease; it raises ClaimLost.
+    ``renew`` is called before a call that might outlive the lease; it raises ClaimLost. ``begin`` waits until
+    a call to the CRM may be made, and ``end`` lets another one; Chatwoot has no ceiling.
     """
 
-    def __init__(self, *, lease_s: float, call_s: float, renew: Callable[[], None]) -> None:
+    def __init__(
+        self,
+        *,
+        lease_s: float,
+        call_s: float,
+        renew: Callable[[], None],
+        begin: Callable[[], None],
+        end: Callable[[], None],
+    ) -> None:
         self.calls: list[Call] = []
         self._lease_s = lease_s
         self._call_s = call_s
         self._renew = renew
+        self._begin = begin
+        self._end = end
         self._since = time.monotonic()
 
-    def before_call(self, method: str) -> None:
+    def before_call(self, system: str, method: str) -> None:
         """See CallObserver.before_call."""
+        if system != CHATWOOT:
+            self._begin()
         left_s = self._since + self._lease_s - time.monotonic()
         if left_s < self._call_s or (left_s < self._lease_s / 2 and method not in SAFE_METHODS):
             self._renew()
@@ -81,6 +94,8 @@ class AttemptLog:
 
     def after_call(self, call: Call) -> None:
         """See CallObserver.after_call."""
+        if call.system != CHATWOOT:
+            self._end()
         self.calls.append(call)
         metrics.CRM_CALLS.labels(call.system, call.method, str(call.status)).inc()
         metrics.CRM_CALL_DURATION.labels(call.system).observe(call.duration_ms / 1000)
@@ -127,19 +142,24 @@ def verdict(error: Exception, policy: Policy, *, failing: str | None = None) -> 
     if isinstance(error, Unauthorized):
         until = retry.later(policy.now(), ATTENTION_WAIT_S)
         return Verdict(
-            attempt="unauthorized", outcome=words, wait_until=until, counted=False, attention=words, error=words
+            attempt="unauthorized",
+            outcome=words,
+            wait_until=until,
+            counted=False,
+            attention=words,
+            error=words,
         )
     if isinstance(error, Permanent | PayloadError):
         reason = type(error).__name__.lower()
         return Verdict(attempt="failed", outcome=words, state=EventState.FAILED, reason=reason, error=words)
     if not isinstance(error, ApiError):
-        log.exception("processor_crashed", exc_info=error, **policy.context)
+        log.error("processor_crashed", exc_info=error, **policy.context)
     kind = _kind(error, failing)
-    until = retry.next_attempt(error, policy.tries, now=policy.now(), delays_s=policy.delays_s)
-    if until is None:
+    again = retry.next_attempt(error, policy.tries, now=policy.now(), delays_s=policy.delays_s)
+    if again is None:
         outcome = f"Given up after {policy.tries} tries. {words}"
         return Verdict(attempt=kind, outcome=outcome, state=EventState.FAILED, reason="given_up", error=words)
-    return Verdict(attempt=kind, outcome=words, wait_until=until, error=words)
+    return Verdict(attempt=kind, outcome=words, wait_until=again, error=words)
 
 
 def _kind(error: Exception, failing: str | None) -> str:

@@ -157,7 +157,9 @@ def visible_settings(hook: Hook) -> dict[str, Any]:
 
 
 def _of(session: Session, account_id: int, app_id: str) -> Hook | None:
-    found: Hook | None = session.scalar(select(Hook).where(Hook.account_id == account_id, Hook.app_id == app_id))
+    found: Hook | None = session.scalar(
+        select(Hook).where(Hook.account_id == account_id, Hook.app_id == app_id)
+    )
     return found
 
 

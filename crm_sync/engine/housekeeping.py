@@ -27,7 +27,10 @@ def tidy(runtime: Runtime) -> int:
     while True:
         with runtime.store.write() as session:
             old = session.scalars(
-                select(Delivery.id).where(Delivery.received_at < before, ~waiting).order_by(Delivery.id).limit(BATCH)
+                select(Delivery.id)
+                .where(Delivery.received_at < before, ~waiting)
+                .order_by(Delivery.id)
+                .limit(BATCH)
             ).all()
             session.execute(delete(Delivery).where(Delivery.id.in_(old)))
         total += len(old)

@@ -79,7 +79,7 @@ def ingest(
         return Ingested(ignored="repeat", words="This delivery is in the journal already.")
 
 
-def _insert(  # noqa: PLR0913 - one row has that many columns
+def _insert(
     session: Session,
     account: models.Account,
     taking: list[models.Hook],
@@ -124,7 +124,9 @@ def _insert(  # noqa: PLR0913 - one row has that many columns
 
 
 def _hooks(session: Session, account_id: int) -> list[models.Hook]:
-    found = session.scalars(select(models.Hook).where(models.Hook.account_id == account_id).order_by(models.Hook.id))
+    found = session.scalars(
+        select(models.Hook).where(models.Hook.account_id == account_id).order_by(models.Hook.id)
+    )
     return list(found)
 
 

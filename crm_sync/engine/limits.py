@@ -1,68 +1,125 @@
-"""The ceiling: how many mailboxes of one hook are worked on at a time, shared by all workers through Redis.
+"""Limits of a hook, shared by all workers through Redis: its mailboxes at work, and its calls in flight.
 
-A worker that finds the ceiling reached does not wait: its mailbox queues up, and whoever lets a slot go wakes the
-mailbox that has waited longest. A slot whose worker died is given up for lost after a while.
+:class:`Ceiling` bounds the calls. A call that finds it reached waits for one that ends. :class:`Places` bounds the
+mailboxes that are worked on, a few more than calls, so that one can be written down while another calls. A worker that
+finds no place does not wait: its mailbox lines up, and whoever leaves wakes the one that has waited longest.
+
+Whatever a worker held that is known to be dead is free at once; what another machine's held, after a while.
 """
 
 from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from typing import cast
 
 from redis import Redis
 
 from crm_sync import keys, owner
 
+#: Mailboxes at work for each call in flight.
+PLACES_PER_CALL = 1.5
+
+#: How long one look for a call that ended waits, in seconds. Shorter than Redis may take to answer.
+_WAIT_S = 1
+
 _TAKE = """
 redis.call('ZREMRANGEBYSCORE', KEYS[1], '-inf', ARGV[1])
 if redis.call('ZSCORE', KEYS[1], ARGV[4]) or redis.call('ZCARD', KEYS[1]) < tonumber(ARGV[3]) then
   redis.call('ZADD', KEYS[1], ARGV[2], ARGV[4])
-  redis.call('ZREM', KEYS[2], ARGV[5])
   return 1
 end
-redis.call('ZADD', KEYS[2], 'NX', ARGV[1], ARGV[5])
-redis.call('EXPIRE', KEYS[2], 3600)
 return 0
 """
 
-_GIVE_BACK = """
+_LINE_UP = """
+redis.call('ZADD', KEYS[1], 'NX', ARGV[1], ARGV[2])
+redis.call('EXPIRE', KEYS[1], 3600)
+"""
+
+_LEAVE = """
 redis.call('ZREM', KEYS[1], ARGV[1])
 local longest = redis.call('ZPOPMIN', KEYS[2])
 return longest[1] or false
 """
 
+# One token in the list is enough to wake one waiter; it lives shortly, for a token nobody waits for is no use.
+_END = """
+redis.call('ZREM', KEYS[1], ARGV[1])
+if redis.call('LLEN', KEYS[2]) == 0 then
+  redis.call('LPUSH', KEYS[2], 1)
+  redis.call('EXPIRE', KEYS[2], 2)
+end
+"""
 
-class Ceiling:
-    """Slots of hooks. ``slot_s`` is how long a slot is held without being taken anew."""
 
-    def __init__(
-        self, redis: Redis, *, size: int, slot_s: float, clock: Callable[[], float] = time.time
-    ) -> None:
+class _Members:
+    """A set in Redis with room for ``size``, each member for ``hold_s``."""
+
+    def __init__(self, redis: Redis, *, size: int, hold_s: float, clock: Callable[[], float]) -> None:
         self._redis = redis
         self._size = size
-        self._slot_s = slot_s
+        self._hold_s = hold_s
         self._clock = clock
-        self._take = redis.register_script(_TAKE)
-        self._give_back = redis.register_script(_GIVE_BACK)
+        self._script = redis.register_script(_TAKE)
+
+    def take(self, key: str, claim: str) -> bool:
+        """Become a member, or stay one longer; False when there is no room."""
+        return self._try(key, claim) or (self._free_dead(key) and self._try(key, claim))
+
+    def _try(self, key: str, claim: str) -> bool:
+        now = self._clock()
+        return bool(self._script(keys=[key], args=[now, now + self._hold_s, self._size, claim]))
+
+    def _free_dead(self, key: str) -> bool:
+        """Take out the members known to be dead; tells whether there were any."""
+        members = [member.decode() for member in cast("list[bytes]", self._redis.zrange(key, 0, -1))]
+        dead = [member for member in members if owner.is_dead(member)]
+        return bool(dead) and bool(self._redis.zrem(key, *dead))
+
+
+class Places:
+    """The places of each hook. ``hold_s`` is how long one is held without being taken anew."""
+
+    def __init__(
+        self, redis: Redis, *, ceiling: int, hold_s: float, clock: Callable[[], float] = time.time
+    ) -> None:
+        self._redis = redis
+        self._clock = clock
+        self._members = _Members(
+            redis, size=max(1, round(ceiling * PLACES_PER_CALL)), hold_s=hold_s, clock=clock
+        )
+        self._line_up = redis.register_script(_LINE_UP)
+        self._leave = redis.register_script(_LEAVE)
 
     def take(self, hook_id: int, claim: str, mailbox: str) -> bool:
-        """Take a slot, or line the mailbox up for one. Taking it again with the same claim keeps it longer."""
-        return self._try(hook_id, claim, mailbox) or (
-            self._free_dead(hook_id) and self._try(hook_id, claim, mailbox)
-        )
+        """Take a place, or line the mailbox up for one. Taking it again with the same claim keeps it longer."""
+        if self._members.take(keys.places(hook_id), claim):
+            return True
+        self._line_up(keys=[keys.waiting(hook_id)], args=[self._clock(), mailbox])
+        return False
 
-    def give_back(self, hook_id: int, claim: str) -> str | None:
-        """Let a slot go; returns the mailbox to wake, which has waited longest."""
-        mailbox = self._give_back(keys=[keys.slots(hook_id), keys.waiting(hook_id)], args=[claim])
-        return mailbox.decode() if mailbox else None
+    def leave(self, hook_id: int, claim: str) -> str | None:
+        """Let a place go; returns the mailbox to wake, which has waited longest."""
+        mailbox = self._leave(keys=[keys.places(hook_id), keys.waiting(hook_id)], args=[claim])
+        return cast("bytes", mailbox).decode() if mailbox else None
 
-    def _try(self, hook_id: int, claim: str, mailbox: str) -> bool:
-        now = self._clock()
-        arguments = [now, now + self._slot_s, self._size, claim, mailbox]
-        return bool(self._take(keys=[keys.slots(hook_id), keys.waiting(hook_id)], args=arguments))
 
-    def _free_dead(self, hook_id: int) -> bool:
-        """Free the slots of workers known to be dead; tells whether there were any."""
-        members = [member.decode() for member in self._redis.zrange(keys.slots(hook_id), 0, -1)]
-        dead = [member for member in members if owner.is_dead(member)]
-        return bool(dead) and bool(self._redis.zrem(keys.slots(hook_id), *dead))
+class Ceiling:
+    """The calls in flight of each hook. ``call_s`` is longer than any call may take."""
+
+    def __init__(
+        self, redis: Redis, *, size: int, call_s: float, clock: Callable[[], float] = time.time
+    ) -> None:
+        self._redis = redis
+        self._members = _Members(redis, size=size, hold_s=call_s, clock=clock)
+        self._end = redis.register_script(_END)
+
+    def begin(self, hook_id: int, claim: str) -> None:
+        """A call is about to be made: wait until it may."""
+        while not self._members.take(keys.calls(hook_id), claim):
+            self._redis.blpop([keys.freed(hook_id)], timeout=_WAIT_S)
+
+    def end(self, hook_id: int, claim: str) -> None:
+        """The call is over: another one may be made."""
+        self._end(keys=[keys.calls(hook_id), keys.freed(hook_id)], args=[claim])

@@ -16,6 +16,7 @@ import structlog
 
 from crm_sync import keys, owner
 from crm_sync.chatwoot import payloads
+from crm_sync.crms.base import HookView
 from crm_sync.engine import apps, breaker, mirror
 from crm_sync.engine.dispatch import AttemptLog, Policy, Verdict, attempt, verdict
 from crm_sync.engine.ensure import JournalPort, records_of
@@ -55,13 +56,21 @@ def hook_of(mailbox: str) -> int:
 
 
 @dataclass(frozen=True, slots=True)
+class LoadedHook:
+    """A hook with what is needed to work for it, as of a version of its settings."""
+
+    row: Hook
+    account: Account
+    view: HookView
+
+
+@dataclass(frozen=True, slots=True)
 class Taken:
     """An event this worker holds, with all it needs to be processed."""
 
     row: PendingRow
     token: str
-    hook: Hook
-    account: Account
+    hook: LoadedHook
     event: HappenedEvent
     known: list[LinkRow]
 
@@ -71,11 +80,15 @@ def drain(runtime: Runtime, mailbox: str) -> None:
     runtime.alarm.disarm(mailbox)
     while True:
         turn = _Turn(runtime, mailbox)
+        if not turn.take_place():
+            return
         try:
             with runtime.mutexes.hold(keys.mailbox_lock(mailbox), turn.token) as mutex:
                 again = turn.run(mutex)
         except Busy:
             return
+        finally:
+            turn.leave_place()
         if again is None:
             return
         if again > 0:
@@ -93,25 +106,42 @@ class _Turn:
         self.hook_id = hook_of(mailbox)
         self.token = owner.new_claim()
         self.mutex: Mutex | None = None
+        self.loaded: LoadedHook | None = None
+        #: Whether the event in hand tries a resting hook.
+        self.probing = False
+        self.has_place = False
         self.held_since = time.monotonic()
 
     def run(self, mutex: Mutex) -> float | None:
         """Process what is due. Returns in how many seconds there is more to do (0: at once), None: not for us."""
         self.mutex = mutex
-        if self._due_in() == 0.0:
-            if not self.runtime.ceiling.take(self.hook_id, self.token, self.mailbox):
-                self.runtime.alarm.hold(self.mailbox)
-                return None
-            try:
-                self._process()
-            except ClaimLost as lost:
-                metrics.LOCK_LOST.inc()
-                log.warning("claim_lost", mailbox=self.mailbox, reason=str(lost))
-                return None
-            finally:
-                self._give_back()
+        try:
+            self._process()
+        except ClaimLost as lost:
+            metrics.LOCK_LOST.inc()
+            log.warning("claim_lost", mailbox=self.mailbox, reason=str(lost))
+            return None
+        # What is written to Chatwoot needs no place at the CRM.
+        self.leave_place()
         mirror.write_back(self.runtime, self.mailbox)
         return self._due_in()
+
+    def take_place(self) -> bool:
+        """Take one of the hook's places; where there is none the mailbox waits in line, and is woken in its turn."""
+        self.has_place = self.runtime.places.take(self.hook_id, self.token, self.mailbox)
+        if not self.has_place:
+            self.runtime.alarm.hold(self.mailbox)
+        return self.has_place
+
+    def leave_place(self) -> None:
+        """Let the place go, if held, and wake the mailbox that has waited longest for one."""
+        if not self.has_place:
+            return
+        self.has_place = False
+        woken = self.runtime.places.leave(self.hook_id, self.token)
+        if woken is not None:
+            self.runtime.alarm.disarm(woken)
+            self.runtime.alarm.wake([woken])
 
     # -- the stay ------------------------------------------------------------------------------------------------
 
@@ -125,8 +155,12 @@ class _Turn:
         if taken is not None:
             with self.runtime.store.write() as session:
                 journal.wait(
-                    session, taken.row.id, taken.token, until=taken.row.next_attempt_at,
-                    outcome="Others have their turn first.", counted=False,
+                    session,
+                    taken.row.id,
+                    taken.token,
+                    until=taken.row.next_attempt_at,
+                    outcome="Others have their turn first.",
+                    counted=False,
                 )
 
     def _take(self) -> Taken | None:
@@ -136,25 +170,34 @@ class _Turn:
     def _claim_next(self, session: Session) -> Taken | None:
         """Claim the first event of the mailbox, if it is due and its hook can take it."""
         now = self.runtime.now()
-        hook = session.get(Hook, self.hook_id, populate_existing=True)
-        if hook is None or hook.state != HookState.ACTIVE:
+        gate = journal.gate(session, self.hook_id)
+        if gate is None or gate.state != HookState.ACTIVE:
             return None
         rows = self._merged(session, _sorted(journal.pending(session, self.mailbox)), now)
         if not rows or _wait_s(rows[0], now) > 0:
             return None
-        if hook.breaker_until is not None and not (
-            hook.breaker_until <= now
+        if gate.breaker_until is not None and not (
+            gate.breaker_until <= now
             and breaker.may_probe(
-                session, hook.id, hook.breaker_until, now=now, rest_s=self.runtime.config.breaker_rest_s
+                session, self.hook_id, gate.breaker_until, now=now, rest_s=self.runtime.config.breaker_rest_s
             )
         ):
             return None
+        self.probing = gate.breaker_until is not None
         row = rows[0]
         if not journal.claim(session, row, self.token, now + self._lease):
             return None
+        hook = self._hook(session, gate.version)
         event = payloads.read(journal.payload(session, row.id))
-        known = links.load(session, hook.id, records_of(event))
-        return Taken(row, self.token, hook, hook.account, event, known)
+        known = links.load(session, self.hook_id, records_of(event))
+        return Taken(row, self.token, hook, event, known)
+
+    def _hook(self, session: Session, version: int) -> LoadedHook:
+        """The hook, loaded anew when its settings have changed."""
+        if self.loaded is None or self.loaded.row.version != version:
+            row = session.get_one(Hook, self.hook_id, populate_existing=True)
+            self.loaded = LoadedHook(row, row.account, self.runtime.view(row, row.account))
+        return self.loaded
 
     def _merged(self, session: Session, rows: list[PendingRow], now: datetime) -> list[PendingRow]:
         """The waiting events, after those were ended whose change the next one carries as well."""
@@ -171,20 +214,24 @@ class _Turn:
         if started - self.held_since > self.runtime.config.lease_s / 3:
             self._keep()
         observer = AttemptLog(
-            lease_s=self.runtime.config.lease_s, call_s=self._call_s, renew=lambda: self._renew(taken)
+            lease_s=self.runtime.config.lease_s,
+            call_s=self._call_s,
+            renew=lambda: self._renew(taken),
+            begin=lambda: self.runtime.ceiling.begin(self.hook_id, self.token),
+            end=lambda: self.runtime.ceiling.end(self.hook_id, self.token),
         )
         policy = Policy(
             tries=taken.row.tries + 1,
             now=self.runtime.now,
             delays_s=self.runtime.config.retry_delays_s,
-            context={"event_id": taken.row.id, "hook": taken.hook.id},
+            context={"event_id": taken.row.id, "hook": self.hook_id},
         )
         port: JournalPort | None = None
         try:
-            view = self.runtime.view(taken.hook, taken.account)
-            port = self._port(taken, view)
-            client = self.runtime.client(view, taken.hook.version)
-            processor = apps.find(taken.hook.app_id).processor(client, port)
+            view = taken.hook.view
+            port = self._port(taken)
+            client = self.runtime.client(view, taken.hook.row.version)
+            processor = apps.find(view.app_id).processor(client, port)
             result = attempt(taken.event, processor, observer, policy)
         except CrmSyncError as error:
             if isinstance(error, ClaimLost):
@@ -199,14 +246,14 @@ class _Turn:
             journal.record_attempt(
                 session,
                 event_id=taken.row.id,
-                hook_id=taken.hook.id,
+                hook_id=self.hook_id,
                 started_at=started_at,
                 duration_ms=duration_ms,
                 outcome=result.attempt,
                 error=result.error,
                 calls=observer.as_json(),
             )
-            woken = self._learn(session, taken, result)
+            woken = self._learn(session, result)
             following = self._claim_next(session) if result.state is not None else None
         self._tell(taken, result)
         if woken:
@@ -235,34 +282,36 @@ class _Turn:
                 counted=result.counted,
             )
 
-    def _learn(self, session: Session, taken: Taken, result: Verdict) -> list[str]:
+    def _learn(self, session: Session, result: Verdict) -> list[str]:
         """What the attempt tells about the hook. Returns the mailboxes to wake when the CRM is back."""
         now = self.runtime.now()
         if result.attention is not None:
-            hook = session.get_one(Hook, taken.hook.id)
+            hook = session.get_one(Hook, self.hook_id)
             hook.state, hook.state_reason, hook.updated_at = HookState.NEEDS_ATTENTION, result.attention, now
             log.error("hook_needs_attention", hook=hook.id, app_id=hook.app_id, reason=result.attention)
         elif result.attempt == breaker.RETRIABLE:
-            if breaker.after_failure(session, taken.hook.id, now=now, rest_s=self.runtime.config.breaker_rest_s):
-                log.error("breaker_opened", hook=taken.hook.id, reason=result.outcome)
+            if breaker.after_failure(
+                session, self.hook_id, now=now, rest_s=self.runtime.config.breaker_rest_s
+            ):
+                log.error("breaker_opened", hook=self.hook_id, reason=result.outcome)
         elif (
-            taken.hook.breaker_until is not None
+            self.probing
             and result.attempt in {"done", "failed"}
-            and breaker.after_success(session, taken.hook.id)
+            and breaker.after_success(session, self.hook_id)
         ):
-            log.warning("breaker_closed", hook=taken.hook.id)
-            return journal.waiting_mailboxes(session, taken.hook.id)
+            log.warning("breaker_closed", hook=self.hook_id)
+            return journal.waiting_mailboxes(session, self.hook_id)
         return []
 
     def _tell(self, taken: Taken, result: Verdict) -> None:
-        metrics.ATTEMPTS.labels(taken.hook.app_id, result.attempt).inc()
+        metrics.ATTEMPTS.labels(taken.hook.view.app_id, result.attempt).inc()
         if result.state is not None:
-            metrics.EVENTS.labels(taken.hook.app_id, result.state.value, result.reason or "").inc()
+            metrics.EVENTS.labels(taken.hook.view.app_id, result.state.value, result.reason or "").inc()
         level = log.warning if result.error else log.info
         level(
             "attempt",
             event_id=taken.row.id,
-            hook=taken.hook.id,
+            hook=self.hook_id,
             mailbox=self.mailbox,
             attempt=result.attempt,
             outcome=result.outcome,
@@ -270,15 +319,15 @@ class _Turn:
 
     # -- parts ---------------------------------------------------------------------------------------------------
 
-    def _port(self, taken: Taken, view: object) -> JournalPort:
+    def _port(self, taken: Taken) -> JournalPort:
         def fence(session: Session) -> None:
             journal.renew(session, taken.row.id, taken.token, self.runtime.now() + self._lease)
 
         return JournalPort(
             store=self.runtime.store,
             mutexes=self.runtime.mutexes,
-            hook=view,  # type: ignore[arg-type]
-            chatwoot=self.runtime.chatwoot(taken.account),
+            hook=taken.hook.view,
+            chatwoot=self.runtime.chatwoot(taken.hook.account),
             mailbox=self.mailbox,
             claim=taken.token,
             now=self.runtime.now,
@@ -289,23 +338,17 @@ class _Turn:
         )
 
     def _renew(self, taken: Taken) -> None:
-        """Hold event, mutex and slot longer. Raises ClaimLost."""
+        """Hold event, mutex and place longer. Raises ClaimLost."""
         with self.runtime.store.write() as session:
             journal.renew(session, taken.row.id, taken.token, self.runtime.now() + self._lease)
         self._keep()
 
     def _keep(self) -> None:
-        """Hold mutex and slot longer."""
+        """Hold mutex and place longer."""
         if self.mutex is not None and not self.mutex.renew():
             metrics.LOCK_LOST.inc()
-        self.runtime.ceiling.take(self.hook_id, self.token, self.mailbox)
+        self.runtime.places.take(self.hook_id, self.token, self.mailbox)
         self.held_since = time.monotonic()
-
-    def _give_back(self) -> None:
-        woken = self.runtime.ceiling.give_back(self.hook_id, self.token)
-        if woken is not None:
-            self.runtime.alarm.disarm(woken)
-            self.runtime.alarm.wake([woken])
 
     def _due_in(self) -> float | None:
         """In how many seconds the first event is due; None when there is none, or the hook does not take any."""
@@ -314,11 +357,11 @@ class _Turn:
             rows = _sorted(journal.pending(session, self.mailbox))
             if not rows:
                 return None
-            hook = session.get(Hook, self.hook_id)
-            if hook is None or hook.state != HookState.ACTIVE:
+            gate = journal.gate(session, self.hook_id)
+            if gate is None or gate.state != HookState.ACTIVE:
                 return None
-            if hook.breaker_until is not None and hook.breaker_until > now:
-                return (hook.breaker_until - now).total_seconds()
+            if gate.breaker_until is not None and gate.breaker_until > now:
+                return (gate.breaker_until - now).total_seconds()
         return max(0.0, _wait_s(rows[0], now))
 
     @property

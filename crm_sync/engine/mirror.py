@@ -45,7 +45,11 @@ def write_back(runtime: Runtime, mailbox: str) -> None:
 def due_mailboxes(session: Session, now: datetime, limit: int) -> list[str]:
     """Mailboxes with a write-back that is due."""
     rows = session.execute(
-        select(Link.mailbox).where(Link.mirror_at <= now).group_by(Link.mailbox).order_by(Link.mailbox).limit(limit)
+        select(Link.mailbox)
+        .where(Link.mirror_at <= now)
+        .group_by(Link.mailbox)
+        .order_by(Link.mailbox)
+        .limit(limit)
     )
     return [row[0] for row in rows]
 
@@ -108,4 +112,3 @@ def _note(runtime: Runtime, session: Session, link: Link, error: ApiError | None
 def count_waiting(session: Session) -> int:
     """How many links wait to be written back."""
     return session.scalar(select(func.count()).select_from(Link).where(Link.mirror_at.is_not(None))) or 0
-

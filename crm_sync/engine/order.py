@@ -40,10 +40,8 @@ class Waiting:
 
 def position(event: Event, received_at: datetime) -> str:
     """The sort key of an event in its mailbox; texts of equal length, so that any database sorts them alike."""
-    if event.name is EventName.CONTACT_CREATED:
-        moment = _EPOCH
-    else:
-        moment = event.occurred_at or received_at
+    first = event.name is EventName.CONTACT_CREATED
+    moment = _EPOCH if first else event.occurred_at or received_at
     micros = max(0, int((moment - _EPOCH).total_seconds() * 1_000_000))
     record = event.message.id if event.message else 0
     return f"{micros:018d}.{_RANK[event.name]}.{record:019d}"

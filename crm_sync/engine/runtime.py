@@ -15,7 +15,7 @@ from crm_sync.chatwoot.client import ChatwootClient
 from crm_sync.config import Config
 from crm_sync.crms.base import HookView
 from crm_sync.engine import apps
-from crm_sync.engine.limits import Ceiling
+from crm_sync.engine.limits import Ceiling, Places
 from crm_sync.locks import Mutexes
 from crm_sync.store import Store
 from crm_sync.store.models import Account, Hook
@@ -33,7 +33,7 @@ class Alarm(Protocol):
         ...
 
     def hold(self, mailbox: str) -> None:
-        """The mailbox waits in line for a slot: no wake-up is needed until its turn comes."""
+        """The mailbox waits in line for a place: no wake-up is needed until its turn comes."""
         ...
 
 
@@ -45,6 +45,7 @@ class Runtime:
     store: Store
     redis: Redis
     mutexes: Mutexes
+    places: Places
     ceiling: Ceiling
     alarm: Alarm
     now: Callable[[], datetime] = clock.now

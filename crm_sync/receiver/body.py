@@ -36,7 +36,9 @@ def _where(error: ValueError) -> str:
 
 
 def _kind(value: object) -> str:
-    return {list: "an array", str: "a text", bool: "true or false", type(None): "null"}.get(type(value), "a number")
+    return {list: "an array", str: "a text", bool: "true or false", type(None): "null"}.get(
+        type(value), "a number"
+    )
 
 
 def _too_deep() -> PayloadError:
@@ -55,7 +57,9 @@ def _check(value: dict[str, Any]) -> None:
             elif isinstance(item, list):
                 following.extend(item)
             elif isinstance(item, str) and "\0" in item:
-                raise PayloadError("A text holds a NUL character, which Chatwoot never sends.", code="invalid_payload")
+                raise PayloadError(
+                    "A text holds a NUL character, which Chatwoot never sends.", code="invalid_payload"
+                )
         if not following:
             return
         level = following

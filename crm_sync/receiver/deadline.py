@@ -24,7 +24,12 @@ class Deadline:
     """Runs work with a time limit. After one that ran out, others are refused at once for a moment."""
 
     def __init__(
-        self, *, limit_s: float = 3.5, rest_s: float = 1.0, threads: int = 32, clock: Callable[[], float] = time.monotonic
+        self,
+        *,
+        limit_s: float = 3.5,
+        rest_s: float = 1.0,
+        threads: int = 32,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._limit_s = limit_s
         self._rest_s = rest_s

@@ -36,13 +36,20 @@ class SignatureVerifier:
             raise SignatureError(
                 f"The delivery is not signed: {SIGNATURE} or {TIMESTAMP} is missing.", reason="missing"
             )
-        if not any(hmac.compare_digest(given.encode(), self._sign(secret, timestamp, body)) for secret in self._secrets):
+        if not any(
+            hmac.compare_digest(given.encode(), self._sign(secret, timestamp, body))
+            for secret in self._secrets
+        ):
             raise SignatureError(
                 "The signature does not fit the body. It is made over timestamp, a dot and the raw body, with the "
                 "secret of this webhook.",
                 reason="mismatch",
             )
-        if not timestamp.isascii() or not timestamp.isdigit() or abs(self._clock() - int(timestamp)) > self._window_s:
+        if (
+            not timestamp.isascii()
+            or not timestamp.isdigit()
+            or abs(self._clock() - int(timestamp)) > self._window_s
+        ):
             raise SignatureError(
                 f"The delivery was signed more than {self._window_s} seconds from now. Check both clocks.",
                 reason="stale",

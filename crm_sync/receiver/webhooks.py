@@ -37,7 +37,7 @@ DELIVERY_ID_LIMIT = 100
 T = TypeVar("T")
 
 
-class Refusal(Exception):  # noqa: N818 - an answer, not a fault
+class Refusal(Exception):
     """The delivery is refused with this status, code and sentence."""
 
     def __init__(self, status: int, code: str, message: str) -> None:
@@ -68,7 +68,9 @@ def _accept(runtime: Runtime, token: str, delivery: Request) -> Ingested:
     if account is None:
         raise Refusal(404, "unknown_token", "No account is connected under this address.")
     if delivery.mimetype != "application/json":
-        raise Refusal(415, "unsupported_media_type", "A delivery is JSON: Content-Type must be application/json.")
+        raise Refusal(
+            415, "unsupported_media_type", "A delivery is JSON: Content-Type must be application/json."
+        )
     arrival = Arrival(
         source=Source.WEBHOOK,
         delivery_id=(delivery.headers.get(DELIVERY) or "")[:DELIVERY_ID_LIMIT] or None,

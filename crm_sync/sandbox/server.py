@@ -214,6 +214,10 @@ class _KeepAliveHandler(WSGIRequestHandler):
 
     def run_wsgi(self) -> None:
         self.environ = environ = self.make_environ()
+        # Left out by the server for safety, but Chatwoot's documented header is called api_access_token.
+        for name, value in self.headers.items():
+            if "_" in name:
+                environ.setdefault(f"HTTP_{name.upper().replace('-', '_')}", value)
         if environ.get("wsgi.input_terminated"):
             body = environ["wsgi.input"].read()
         else:

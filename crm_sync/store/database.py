@@ -16,8 +16,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Engine, create_engine, event, make_url
 from sqlalchemy.engine import URL
-from sqlalchemy.exc import InterfaceError, OperationalError
-from sqlalchemy.exc import TimeoutError as PoolTimeoutError
+from sqlalchemy.exc import InterfaceError, OperationalError, TimeoutError as PoolTimeoutError
 from sqlalchemy.orm import Session, sessionmaker
 
 from crm_sync.config import Config
@@ -42,7 +41,8 @@ class Store:
         self._reader = sessionmaker(engine, expire_on_commit=False)
         self._writers = {
             durable: sessionmaker(
-                engine.execution_options(crm_sync_write="durable" if durable else "quick"), expire_on_commit=False
+                engine.execution_options(crm_sync_write="durable" if durable else "quick"),
+                expire_on_commit=False,
             )
             for durable in (True, False)
         }

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, cast
 
-from sqlalchemy import CursorResult, Executable, Table, exists, insert, or_, select, update
+from sqlalchemy import CursorResult, Executable, Table, bindparam, exists, insert, or_, select, update
 from sqlalchemy.orm import Session
 
 from crm_sync import owner
@@ -46,37 +46,29 @@ class PendingRow:
 
 def pending(session: Session, mailbox: str) -> list[PendingRow]:
     """The waiting events of a mailbox, by position."""
-    rows = session.execute(
-        select(
-            _events.id,
-            _events.position,
-            _events.name,
-            _events.conversation_id,
-            _events.message_id,
-            _events.next_attempt_at,
-            _events.tries,
-            _events.claim,
-            _events.claimed_until,
-        )
-        .where(_events.mailbox == mailbox, _events.state == EventState.PENDING)
-        .order_by(_events.position)
-        .limit(LOOK_AHEAD)
-    )
+    rows = session.execute(_PENDING, {"name": mailbox})
     return [PendingRow(*row) for row in rows]
+
+
+@dataclass(frozen=True, slots=True)
+class Gate:
+    """What decides whether a hook's events may be processed now, and the version of its settings."""
+
+    state: str
+    breaker_until: datetime | None
+    version: int
+
+
+def gate(session: Session, hook_id: int) -> Gate | None:
+    """The gate of a hook; None when the hook is gone."""
+    row = session.execute(_GATE, {"hook": hook_id}).one_or_none()
+    return Gate(*row) if row is not None else None
 
 
 def claim(session: Session, row: PendingRow, token: str, until: datetime) -> bool:
     """Take an event, if it is still as it was seen; False when another worker was quicker."""
-    return _changed(
-        session,
-        update(_event_table)
-        .where(
-            _events.id == row.id,
-            _events.state == EventState.PENDING,
-            _events.claim.is_(None) if row.claim is None else _events.claim == row.claim,
-        )
-        .values(claim=token, claimed_until=until, tries=_events.tries + 1),
-    )
+    seen = {"event": row.id, "seen": row.claim, "token": token, "until": until}
+    return _changed(session, _CLAIM_FREE if row.claim is None else _CLAIM_TAKEN, seen)
 
 
 def renew(session: Session, event_id: int, token: str, until: datetime) -> None:
@@ -101,17 +93,9 @@ def finish(
     now: datetime,
 ) -> None:
     """End an event; raises ClaimLost."""
-    _held(
-        session,
-        event_id,
-        token,
-        state=state,
-        reason=reason,
-        outcome=outcome,
-        finished_at=now,
-        claim=None,
-        claimed_until=None,
-    )
+    values = {"event": event_id, "token": token, "to": state, "why": reason, "words": outcome, "now": now}
+    if not _changed(session, _FINISH, values):
+        raise _lost(event_id)
 
 
 def wait(
@@ -157,26 +141,21 @@ def record_attempt(
     calls: Sequence[dict[str, Any]],
 ) -> None:
     """Write one try down."""
-    session.execute(
-        insert(models.Attempt.__table__).values(
-            event_id=event_id,
-            hook_id=hook_id,
-            started_at=started_at,
-            duration_ms=duration_ms,
-            outcome=outcome,
-            error=error,
-            calls=list(calls),
-        )
-    )
+    values = {
+        "event_id": event_id,
+        "hook_id": hook_id,
+        "started_at": started_at,
+        "duration_ms": duration_ms,
+        "outcome": outcome,
+        "error": error,
+        "calls": list(calls),
+    }
+    session.execute(_ATTEMPT, values)
 
 
 def payload(session: Session, event_id: int) -> dict[str, Any]:
     """What was delivered for an event."""
-    (found,) = session.execute(
-        select(_deliveries.payload)
-        .join(_event_table, _events.delivery_id == _deliveries.id)
-        .where(_events.id == event_id)
-    ).one()
+    (found,) = session.execute(_PAYLOAD, {"event": event_id}).one()
     return dict(found)
 
 
@@ -246,11 +225,68 @@ def _held(session: Session, event_id: int, token: str, **values: Any) -> None:
         .values(**values)
     )
     if not _changed(session, statement):
-        raise ClaimLost(f"Event {event_id} was taken over by another worker.")
+        raise _lost(event_id)
 
 
-def _changed(session: Session, statement: Executable) -> bool:
-    result = cast(
-        "CursorResult[Any]", session.execute(statement)
-    )
+def _lost(event_id: int) -> ClaimLost:
+    return ClaimLost(f"Event {event_id} was taken over by another worker.")
+
+
+def _changed(session: Session, statement: Executable, values: dict[str, Any] | None = None) -> bool:
+    result = cast("CursorResult[Any]", session.execute(statement, values))
     return bool(result.rowcount)
+
+
+# -- the statements every event needs, built once --------------------------------------------------------------------
+
+_GATE = select(_hooks.state, _hooks.breaker_until, _hooks.version).where(_hooks.id == bindparam("hook"))
+
+_PENDING = (
+    select(
+        _events.id,
+        _events.position,
+        _events.name,
+        _events.conversation_id,
+        _events.message_id,
+        _events.next_attempt_at,
+        _events.tries,
+        _events.claim,
+        _events.claimed_until,
+    )
+    .where(_events.mailbox == bindparam("name"), _events.state == EventState.PENDING)
+    .order_by(_events.position)
+    .limit(LOOK_AHEAD)
+)
+
+_CLAIM = (
+    update(_event_table)
+    .where(_events.id == bindparam("event"), _events.state == EventState.PENDING)
+    .values(claim=bindparam("token"), claimed_until=bindparam("until"), tries=_events.tries + 1)
+)
+_CLAIM_FREE = _CLAIM.where(_events.claim.is_(None))
+_CLAIM_TAKEN = _CLAIM.where(_events.claim == bindparam("seen"))
+
+_PAYLOAD = (
+    select(_deliveries.payload)
+    .join(_event_table, _events.delivery_id == _deliveries.id)
+    .where(_events.id == bindparam("event"))
+)
+
+_FINISH = (
+    update(_event_table)
+    .where(
+        _events.id == bindparam("event"),
+        _events.claim == bindparam("token"),
+        _events.state == EventState.PENDING,
+    )
+    .values(
+        state=bindparam("to"),
+        reason=bindparam("why"),
+        outcome=bindparam("words"),
+        finished_at=bindparam("now"),
+        claim=None,
+        claimed_until=None,
+    )
+)
+
+_ATTEMPT = insert(cast("Table", models.Attempt.__table__))

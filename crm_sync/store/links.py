@@ -7,14 +7,14 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, cast
 
-from sqlalchemy import Row, Table, delete, insert, or_, select, update
+from sqlalchemy import Select, Table, delete, insert, or_, select, update
 from sqlalchemy.orm import Session
 
 from crm_sync.store.models import Link, LinkState
 
 _links = Link.__table__.c
 _table = cast("Table", Link.__table__)
-_COLUMNS = (
+_SELECT: Select[Any] = select(
     _links.id,
     _links.local_type,
     _links.local_id,
@@ -47,49 +47,56 @@ class LinkRow:
     agreed: dict[str, Any]
 
 
+_INSERT = insert(_table).returning(_links.id)
+
+
 def load(session: Session, hook_id: int, records: Collection[Record]) -> list[LinkRow]:
     """All links of these records."""
     ours = or_(*((_links.local_type == kind) & (_links.local_id == number) for kind, number in records))
-    return [_row(row) for row in session.execute(select(*_COLUMNS).where(_links.hook_id == hook_id, ours))]
+    return [LinkRow(*row) for row in session.execute(_SELECT.where(_links.hook_id == hook_id, ours))]
 
 
 def find(session: Session, hook_id: int, record: Record, remote_type: str) -> LinkRow | None:
     """One link."""
     row = session.execute(
-        select(*_COLUMNS).where(
+        _SELECT.where(
             _links.hook_id == hook_id,
             _links.local_type == record[0],
             _links.local_id == record[1],
             _links.remote_type == remote_type,
         )
     ).one_or_none()
-    return _row(row) if row is not None else None
+    return LinkRow(*row) if row is not None else None
 
 
-def claim(  # noqa: PLR0913 - one row has that many columns
-    session: Session, *, hook_id: int, mailbox: str, record: Record, remote_type: str, token: str, now: datetime
+def claim(
+    session: Session,
+    *,
+    hook_id: int,
+    mailbox: str,
+    record: Record,
+    remote_type: str,
+    token: str,
+    now: datetime,
 ) -> int:
     """Claim a record that has no link yet; IntegrityError when another worker was quicker."""
-    (link_id,) = session.execute(
-        insert(_table)
-        .values(
-            hook_id=hook_id,
-            mailbox=mailbox,
-            local_type=record[0],
-            local_id=record[1],
-            remote_type=remote_type,
-            state=LinkState.CREATING,
-            claim=token,
-            claimed_at=now,
-            agreed={},
-            wanted={},
-            shown={},
-            mirror_tries=0,
-            created_at=now,
-            updated_at=now,
-        )
-        .returning(_links.id)
-    ).one()
+    values = {
+        "hook_id": hook_id,
+        "mailbox": mailbox,
+        "local_type": record[0],
+        "local_id": record[1],
+        "remote_type": remote_type,
+        "state": LinkState.CREATING,
+        "claim": token,
+        "claimed_at": now,
+        "agreed": {},
+        "wanted": {},
+        "shown": {},
+        "mirror_tries": 0,
+        "created_at": now,
+        "updated_at": now,
+    }
+    (link_id,) = session.execute(_INSERT, values).one()
     return int(link_id)
 
 
@@ -111,7 +118,3 @@ def want(session: Session, link_id: int, attributes: dict[str, Any], now: dateti
     wanted = {**row.wanted, **attributes}
     if wanted != row.shown:
         change(session, link_id, now, wanted=wanted, mirror_at=now, mirror_tries=0)
-
-
-def _row(row: Row[Any]) -> LinkRow:
-    return LinkRow(*row)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 from enum import StrEnum
-from typing import Any
+from typing import Any, ClassVar
 
 from sqlalchemy import (
     JSON,
@@ -32,10 +32,12 @@ class UtcDateTime(TypeDecorator[datetime]):
     impl = DateTime(timezone=True)
     cache_ok = True
 
-    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:  # noqa: ARG002
+        """From Python to the database."""
         return None if value is None else value.astimezone(UTC)
 
-    def process_result_value(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+    def process_result_value(self, value: datetime | None, dialect: Dialect) -> datetime | None:  # noqa: ARG002
+        """From the database to Python."""
         if value is None:
             return None
         return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
@@ -52,7 +54,7 @@ class Base(DeclarativeBase):
             "pk": "pk_%(table_name)s",
         }
     )
-    type_annotation_map = {
+    type_annotation_map: ClassVar = {
         int: BigInteger().with_variant(Integer, "sqlite"),
         datetime: UtcDateTime(),
         dict[str, Any]: JSON(),
@@ -122,7 +124,10 @@ class Account(Base):
     previous_signing_secret: Mapped[str | None]
     created_at: Mapped[datetime]
 
-    hooks: Mapped[list[Hook]] = relationship(back_populates="account", order_by="Hook.id")
+    # The database takes them away with the account (ON DELETE CASCADE).
+    hooks: Mapped[list[Hook]] = relationship(
+        back_populates="account", order_by="Hook.id", passive_deletes="all"
+    )
 
 
 class Hook(Base):

@@ -126,14 +126,22 @@ def parts(config: Config, bind: str, env: Mapping[str, str], ready_dir: Path) ->
             {**env, readiness.PART: "web"},
             ready=lambda: _answers(f"http://{_reachable(bind)}/health/ready"),
         ),
-        signalled(
-            "worker", [*worker, "-Q", "events,ticks", "-c", str(config.concurrency), "-n", "events@%h"]
+        *(
+            signalled(
+                name, [*worker, "-Q", "events,ticks", "-c", str(config.concurrency), "-n", f"{name}@%h"]
+            )
+            for name in worker_names(config.workers)
         ),
         signalled(
             "bulk", [*worker, "-Q", "setup,pull,backfill", "-c", str(BULK_CONCURRENCY), "-n", "bulk@%h"]
         ),
         signalled("beat", [*celery, "beat", "--pidfile="]),
     ]
+
+
+def worker_names(number: int) -> list[str]:
+    """The workers for events: one process keeps one core busy, so there are several."""
+    return ["worker", *(f"worker-{nth}" for nth in range(2, number + 1))]
 
 
 @contextmanager

@@ -17,6 +17,7 @@ from sqlalchemy import func, select, update
 from crm_sync.sandbox.chatwoot.sandbox import ChatwootSandbox
 from crm_sync.store.models import Account, Attempt, SignatureMode
 
+from crm_sync.supervisor.up import worker_names
 from tests import payloads
 from tests.system import running, wait_until_quiet
 
@@ -56,16 +57,24 @@ def run() -> list[dict[str, object]]:
         with runtime.store.write() as session:
             session.execute(_unsigned())
         with ThreadPoolExecutor(8) as pool, requests.Session() as http:
-            answers = list(pool.map(lambda body: http.post(account_url, json=body, timeout=30), deliveries(system.chatwoot)))
+            answers = list(
+                pool.map(
+                    lambda body: http.post(account_url, json=body, timeout=30), deliveries(system.chatwoot)
+                )
+            )
         assert {answer.status_code for answer in answers} == {202}, "every delivery is accepted"
         system.glpi.faults.latency_ms = LATENCY_MS
         system.glpi.reset_requests()
-        system.start("worker", "beat")
+        system.start(*worker_names(runtime.config.workers), "beat")
         wait_until_quiet(runtime, 300)
         calls = len(system.glpi.requests)
         with runtime.store.read() as session:
-            first, last = session.execute(select(func.min(Attempt.started_at), func.max(Attempt.started_at))).one()
-            longest = session.scalar(select(func.max(Attempt.duration_ms)).where(Attempt.started_at == last)) or 0
+            first, last = session.execute(
+                select(func.min(Attempt.started_at), func.max(Attempt.started_at))
+            ).one()
+            longest = (
+                session.scalar(select(func.max(Attempt.duration_ms)).where(Attempt.started_at == last)) or 0
+            )
         took_s = (last - first).total_seconds() + longest / 1000
         rows = system.glpi_rows()
     assert (len(rows["Ticket"]), len(rows["ITILFollowup"])) == (CONTACTS, CONTACTS * (MESSAGES_EACH - 1))

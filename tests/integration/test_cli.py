@@ -7,7 +7,6 @@ import os
 import signal
 import subprocess
 import sys
-import urllib.request
 from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
@@ -16,6 +15,7 @@ from typing import Any
 
 import pytest
 import redis
+import requests
 
 from crm_sync import clock, embedded, service
 from crm_sync.cli import surroundings
@@ -55,7 +55,7 @@ class World:
         settings = {
             "api_url": f"{self.glpi_url}/apirest.php",
             "app_token": self.glpi.app_token,
-            "user_token": self.glpi.user_tokens["tech"],
+            "user_token": self.glpi.user_tokens["super"],
             **changes,
         }
         return [word for key, value in settings.items() for word in ("--set", f"{key}={value}")]
@@ -218,6 +218,15 @@ def test_a_hook_is_stored_untried_without_its_setup_and_is_told_when_the_setup_f
     assert report["state_reason"] == error["message"] == answer.stderr.strip()
 
 
+def test_what_the_setup_could_not_do_is_noted(world: World) -> None:
+    world.connect()
+    rights_of_a_technician = world.settings(user_token=world.glpi.user_tokens["tech"])
+    answer = crm_sync("hooks", "add", "glpi", "--account", 1, *rights_of_a_technician, "--json")
+    assert (answer.status, answer.object["state"]) == (0, "active")
+    assert "request source" in answer.object["notes"][0]
+    assert answer.stderr.strip() == answer.object["notes"][0]
+
+
 def test_a_hook_of_an_app_that_is_not_installed_any_more_can_still_be_seen(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -320,6 +329,15 @@ def test_what_the_receiver_refused_and_ignored_is_counted_by_reason(world: World
     assert "3 stored, 1 refused (1 unknown_token), 2 ignored (2 repeat)" in crm_sync("stats").stdout
 
 
+def test_a_link_is_found_by_either_of_its_records(world: World) -> None:
+    world.add()
+    world.send(5)
+    world.work(5)
+    link = asked("links", "find", "--contact", 5)
+    assert asked("links", "find", "--remote", link["remote"]) == link
+    assert crm_sync("links", "find", "--conversation", 5, "--json").stdout == ""
+
+
 # -- programs ------------------------------------------------------------------------------------------------------
 
 
@@ -331,6 +349,10 @@ def end(process: subprocess.Popen[str], number: int) -> int:
     finally:
         process.kill()
     return process.returncode
+
+
+def answers(url: str) -> bool:
+    return requests.get(url, timeout=END_S).ok
 
 
 def first_line(process: subprocess.Popen[str]) -> dict[str, Any]:
@@ -358,8 +380,7 @@ def test_a_sandbox_tells_its_credentials_first_and_ends_cleanly(
     ) as process:
         found = first_line(process)
         assert set(found) == keys
-        with urllib.request.urlopen(f"{found['ready']}/_sandbox/dump") as answer:
-            assert answer.status == 200
+        assert answers(f"{found['ready']}/_sandbox/dump")
         if "user_tokens" in found:
             assert set(found["user_tokens"]) == {"super", "tech", "self", "obs"}
         assert end(process, number) == 0
@@ -381,8 +402,7 @@ def test_the_service_says_when_it_is_ready_and_ends_cleanly(
         command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, bufsize=1
     ) as process:
         url = first_line(process)["ready"]
-        with urllib.request.urlopen(f"{url}/health/ready") as answer:
-            assert answer.status == 200
+        assert answers(f"{url}/health/ready")
         assert surroundings.redis_url(replace(Config(), data_dir=data_dir)) is not None
         assert end(process, signal.SIGTERM) == 0
 

@@ -7,12 +7,17 @@ import signal
 import subprocess
 import sys
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
-from crm_sync.config import Config
-from crm_sync.demo import stage
+from crm_sync.demo.reconcile import Problem, Report
+from crm_sync.demo.run import Result
+from crm_sync.demo.tally import Tally
+from crm_sync.errors import ConfigError
 from tests.commands import crm_sync
 
 PROGRAM = Path(sys.executable).with_name("crm-sync")
@@ -78,13 +83,69 @@ def test_the_demo_refuses_a_directory_that_holds_a_journal(
     assert (answer.status, answer.object["setting"]) == (1, "CRM_SYNC_DATA_DIR")
 
 
-def test_the_demo_says_why_its_service_does_not_start(tmp_path: Path) -> None:
-    config = stage.config_of(Config(), tmp_path / "data")
-    (tmp_path / "data" / "redis").mkdir(parents=True)
-    # A folder where Redis wants to write its lock.
-    (tmp_path / "data" / "redis" / "lock").mkdir()
-    with (
-        pytest.raises((OSError, Exception), match=r"lock|service"),
-        stage.staged(config, seed=1, stopping=threading.Event()),
-    ):
-        pytest.fail("the service started")
+def test_the_demo_says_why_its_service_does_not_start(
+    clean_environment: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    def none() -> Path:
+        raise ConfigError("There is no redis-server.")
+
+    clean_environment.setenv("TMPDIR", str(tmp_path))
+    clean_environment.setattr("crm_sync.supervisor.redis.find_server", none)
+    answer = crm_sync("demo", "--once", "--json")
+    assert (answer.status, answer.object["message"]) == (1, "There is no redis-server.")
+
+
+@pytest.fixture
+def result() -> Result:
+    """What a day may come to in which not everything went well."""
+    problems = tuple(Problem("lost", f"message {number} has no counterpart") for number in range(30))
+    figures = {"deliveries": 9, "events": 4, "done": 2, "skipped": 1, "failed": 0, "pending": 1, "faults": 0}
+    tally = Tally(
+        sent=9,
+        stored=4,
+        ignored={"repeat": 3},
+        refused={"unknown_token": 1},
+        stored_by_event={"contact_created": 4},
+        states={"pending": 1, "done": 2, "skipped": 1, "failed": 0},
+        states_by_event={"contact_created": {"done": 2}},
+        outcomes={"User … created.": 2},
+        reasons={("pending: waiting", "GLPI does not answer."): 1},
+    )
+    return Result(Report(matched={}, problems=problems, **figures), tally, 3.0)
+
+
+@pytest.fixture
+def played(clean_environment: pytest.MonkeyPatch, data_dir: Path, result: Result) -> None:
+    """The day is over as soon as it begins, and somebody stops the demo right after it."""
+
+    @contextmanager
+    def staged(*_: object, **__: object) -> Iterator[SimpleNamespace]:
+        yield SimpleNamespace(urls={"health": "http://127.0.0.1:1/health/ready"})
+
+    def run(_stage: object, _steps: object, _bars: object, stopping: threading.Event) -> Result:
+        stopping.set()
+        return result
+
+    clean_environment.setenv("CRM_SYNC_DATA_DIR", str(data_dir))
+    clean_environment.setattr("crm_sync.demo.stage.staged", staged)
+    clean_environment.setattr("crm_sync.cli.demo.run", run)
+
+
+@pytest.mark.usefixtures("played")
+def test_a_run_that_does_not_add_up_ends_with_status_1_and_shows_what_is_wrong() -> None:
+    answer = crm_sync("demo", "--once")
+    assert answer.status == 1
+    assert json.loads(answer.stdout.splitlines()[-1])["lost"] == 31
+    assert "9 deliveries sent = 4 stored + 3 ignored + 1 refused + 1 unaccounted for" in answer.stdout
+    assert "lost: message 0 has no counterpart" in answer.stdout
+    assert "… and 10 more." in answer.stdout
+    assert "It does not add up: 31 lost, 0 doubled, 0 out of order" in answer.stderr
+    assert "Still running" not in answer.stderr
+
+
+@pytest.mark.usefixtures("played")
+def test_the_pages_stay_open_until_the_demo_is_stopped_unless_it_runs_once() -> None:
+    answer = crm_sync("demo", "--json")
+    assert "Still running, until Ctrl-C:" in answer.stderr
+    assert "http://127.0.0.1:1/health/ready" in answer.stderr
+    assert answer.objects[0]["lost"] == 31

@@ -14,9 +14,7 @@ from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
 from typing import Any
 
-import requests
-
-from crm_sync.crms.http import SAFE_METHODS, Transport
+from crm_sync.crms.http import SAFE_METHODS, Response, Transport
 from crm_sync.errors import (
     ApiError,
     Duplicate,
@@ -65,7 +63,7 @@ class _Session:
     offset: timedelta | None = None
 
 
-def read_answer(response: requests.Response, method: str, path: str) -> Any:
+def read_answer(response: Response, method: str, path: str) -> Any:
     """The JSON of an answer that is success; raises the error tree's word for everything else.
 
     The one place where GLPI's answers are judged (facts: 200 that is no proof, error arrays).
@@ -81,7 +79,7 @@ def read_answer(response: requests.Response, method: str, path: str) -> Any:
     raise _error(response.status_code, code, words, method, path)
 
 
-def _json(response: requests.Response) -> Any:
+def _json(response: Response) -> Any:
     if "json" not in response.headers.get("Content-Type", ""):
         return None
     try:
@@ -102,7 +100,7 @@ def _for_people(words: str) -> str:
     return words.partition(_TAIL)[0].partition(" in SQL query")[0].strip()
 
 
-def _not_json(response: requests.Response, method: str, path: str) -> ApiError:
+def _not_json(response: Response, method: str, path: str) -> ApiError:
     status = response.status_code
     if status == 429:
         return RateLimited(
@@ -125,7 +123,7 @@ def _not_json(response: requests.Response, method: str, path: str) -> ApiError:
     return OutcomeUnknown(words, status=status, path=path, body=response.text)
 
 
-def _retry_after_s(response: requests.Response) -> float | None:
+def _retry_after_s(response: Response) -> float | None:
     value = response.headers.get("Retry-After", "")
     return float(value) if value.isdigit() else None
 
@@ -202,7 +200,7 @@ class GlpiClient:
         *,
         params: Mapping[str, Any] | None = None,
         body: Any = None,
-    ) -> requests.Response:
+    ) -> Response:
         headers = {
             "App-Token": self._app_token,
             "Session-Token": session.token,
@@ -212,7 +210,7 @@ class GlpiClient:
 
     def exchange(
         self, method: str, path: str, *, params: Mapping[str, Any] | None = None, body: Any = None
-    ) -> tuple[requests.Response, Any]:
+    ) -> tuple[Response, Any]:
         """Make a call within the session and return its answer, known to be success, and the answer's JSON.
 
         When the session has run out it is renewed once, and the call repeated once: GLPI did not act on it.

@@ -113,7 +113,9 @@ def user_criteria(contact: Contact, login_name: str, region: str | None = None) 
 
     Anchored ``contains``: ``equals`` never matches an address (contracts/glpi: search-user-email-equals).
     """
-    numbers = {number for number in (contact.phone_number, international(contact.phone_number, region)) if number}
+    numbers = {
+        number for number in (contact.phone_number, international(contact.phone_number, region)) if number
+    }
     wanted = [(1, login_name)]
     wanted += [(5, contact.email)] if contact.email else []
     wanted += [(field, number) for number in sorted(numbers) for field in (6, 11)]
@@ -164,7 +166,9 @@ def _texts(value: Any) -> list[str]:
 # -- tickets -------------------------------------------------------------------------------------------------------
 
 
-def marker(chatwoot_url: str, account_id: int, kind: str, record_id: int, first_message: int | None = None) -> str:
+def marker(
+    chatwoot_url: str, account_id: int, kind: str, record_id: int, first_message: int | None = None
+) -> str:
     """What identifies a record of ours within a content. Ends in a slash, so that 81 is not found in 812."""
     text = f"crm-sync/{host(chatwoot_url)}/{account_id}/{kind}/{record_id}/"
     return f"{text}first/{first_message}/" if first_message is not None else text
@@ -211,12 +215,15 @@ def followup_content(message: Message, mark: str) -> str:
 
 def heading(message: Message) -> str:
     """Who wrote a message, and when."""
-    name = message.sender.name or {
-        SenderKind.CONTACT: "Customer",
-        SenderKind.AGENT: "Agent",
-        SenderKind.BOT: "Bot",
-        SenderKind.SYSTEM: "Chatwoot",
-    }[message.sender.kind]
+    name = (
+        message.sender.name
+        or {
+            SenderKind.CONTACT: "Customer",
+            SenderKind.AGENT: "Agent",
+            SenderKind.BOT: "Bot",
+            SenderKind.SYSTEM: "Chatwoot",
+        }[message.sender.kind]
+    )
     return f"[{message.created_at.astimezone(UTC):%Y-%m-%d %H:%M:%S} UTC] {name}:"
 
 

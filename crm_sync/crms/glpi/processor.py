@@ -194,7 +194,11 @@ class GlpiProcessor:
             }
             given = {key: value for key, value in fields.items() if value is not None}
             ticket_id = self.client.create(TICKET, self._quietly(given))
-            agreed = {**state, "as_of": _stamp(conversation.updated_at), "first_message": first.id if first else 0}
+            agreed = {
+                **state,
+                "as_of": _stamp(conversation.updated_at),
+                "first_message": first.id if first else 0,
+            }
             return self._remote_ticket(ticket_id, agreed)
 
         def recover() -> Remote | None:
@@ -209,7 +213,9 @@ class GlpiProcessor:
             return self._remote_ticket(int(rows[0]["2"]), agreed)
 
         ticket = self.port.ensure(local, TICKET, create=create, recover=recover)
-        self.port.show(local, TICKET, {"glpi_ticket_id": int(ticket.remote_id), "glpi_ticket_url": ticket.url})
+        self.port.show(
+            local, TICKET, {"glpi_ticket_id": int(ticket.remote_id), "glpi_ticket_url": ticket.url}
+        )
         return ticket
 
     def _remote_ticket(self, ticket_id: int, agreed: dict[str, Any]) -> Remote:

@@ -48,7 +48,8 @@ def check(client: GlpiClient, hook: HookView) -> SetupResult:
         raise ConfigError(f"{setting}: {error}", setting=setting) from error
     except ApiError as error:
         raise ConfigError(
-            f"api_url: {error} Check that {hook.settings['api_url']} opens from this machine.", setting="api_url"
+            f"api_url: {error} Check that {hook.settings['api_url']} opens from this machine.",
+            setting="api_url",
         ) from error
     try:
         profile = client.active_profile()
@@ -82,7 +83,9 @@ def setup(client: GlpiClient, hook: HookView) -> SetupResult:
     try:
         source = _request_source(client)
     except ApiError as error:
-        return SetupResult(facts=found.facts, notes=(f"No request source {SOURCE_NAME!r} could be had: {error}",))
+        return SetupResult(
+            facts=found.facts, notes=(f"No request source {SOURCE_NAME!r} could be had: {error}",)
+        )
     return SetupResult(settings={"request_source_id": source}, facts=found.facts)
 
 

@@ -14,7 +14,7 @@ from crm_sync import keys
 from crm_sync.config import Config
 from crm_sync.engine import apps, mailbox
 from crm_sync.engine.ingest import Arrival, Ingested, ingest
-from crm_sync.engine.limits import Ceiling
+from crm_sync.engine.limits import Ceiling, Places
 from crm_sync.engine.runtime import Runtime
 from crm_sync.locks import Mutexes
 from crm_sync.sandbox.chatwoot import create_app as chatwoot_app
@@ -90,7 +90,9 @@ class Desk:
         """The events of the journal."""
         statement = select(Event).order_by(Event.id)
         with self.runtime.store.read() as session:
-            return list(session.scalars(statement if state is None else statement.where(Event.state == state)))
+            return list(
+                session.scalars(statement if state is None else statement.where(Event.state == state))
+            )
 
     def attempts(self) -> list[Attempt]:
         """The attempts of the journal."""
@@ -127,7 +129,7 @@ def desk(
     config: Config,
     notebook: Notebook,
     chatwoot_server: tuple[SandboxServer, ChatwootSandbox],
-    monkeypatch: pytest.MonkeyPatch
+    monkeypatch: pytest.MonkeyPatch,
 ) -> Iterator[Desk]:
     """A connected account with a notebook hook."""
     monkeypatch.setattr(apps, "installed", lambda: {"notebook": notebook_app(notebook)})
@@ -139,7 +141,8 @@ def desk(
         store=open_store(config),
         redis=redis,
         mutexes=Mutexes(redis, config.lease_s),
-        ceiling=Ceiling(redis, size=config.ceiling, slot_s=config.lease_s),
+        places=Places(redis, ceiling=config.ceiling, hold_s=config.lease_s),
+        ceiling=Ceiling(redis, size=config.ceiling, call_s=config.lease_s),
         alarm=alarm,
         now=clock,
     )

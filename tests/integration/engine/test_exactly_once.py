@@ -217,9 +217,14 @@ AFTER = st.sampled_from([None, None, lost_answer, Killed])
 
 
 @settings(
-    max_examples=25, deadline=None, phases=[Phase.explicit, Phase.reuse, Phase.generate], suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
+    max_examples=25,
+    deadline=None,
+    phases=[Phase.explicit, Phase.reuse, Phase.generate],
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
-@given(before=st.lists(BEFORE, max_size=6), after=st.lists(AFTER, max_size=6), order=st.permutations(range(6)))
+@given(
+    before=st.lists(BEFORE, max_size=6), after=st.lists(AFTER, max_size=6), order=st.permutations(range(6))
+)
 def test_any_run_of_faults_ends_as_the_quiet_run_does(
     desk: Desk, before: list[object], after: list[object], order: list[int]
 ) -> None:

@@ -133,7 +133,9 @@ def test_updates_that_wait_in_a_row_become_one_call_and_each_says_into_which(des
     assert desk.notebook.updates == [("1", "Ana 5")]
     *merged, last = desk.events()[1:]
     assert {(event.state, event.reason) for event in merged} == {(EventState.DONE, "merged")}
-    assert all(str(last.id) in (event.outcome or "") or "Merged into" in (event.outcome or "") for event in merged)
+    assert all(
+        str(last.id) in (event.outcome or "") or "Merged into" in (event.outcome or "") for event in merged
+    )
     assert (last.state, last.outcome) == (EventState.DONE, "page 1 changed")
 
 

@@ -164,7 +164,6 @@ def upgrade() -> None:
         batch_op.create_index("ix_attempts_hook", ["hook_id", "started_at"], unique=False)
 
 
-
 def downgrade() -> None:
     with op.batch_alter_table("attempts", schema=None) as batch_op:
         batch_op.drop_index("ix_attempts_hook")
