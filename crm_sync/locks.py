@@ -12,6 +12,7 @@ from typing import Any
 
 import redis_lock
 from redis import Redis
+from redis.exceptions import RedisError
 
 from crm_sync import owner
 from crm_sync.errors import CrmSyncError
@@ -31,16 +32,20 @@ class Mutexes:
 
     @contextmanager
     def hold(self, name: str, claim: str) -> Iterator[Mutex]:
-        """Hold a mutex for this block; raises Busy at once when somebody else has it."""
+        """Hold a mutex for this block; raises Busy at once when somebody else has it, or Redis does not answer."""
         lock: Any = redis_lock.Lock(self._redis, name, expire=self._lease_s, id=claim)
-        if not lock.acquire(blocking=False) and not self._take_over(lock):
+        try:
+            acquired = lock.acquire(blocking=False) or self._take_over(lock)
+        except RedisError as error:
+            raise Busy(f"Redis does not answer ({type(error).__name__}), so there is no mutex {name}.") from error
+        if not acquired:
             raise Busy(f"The mutex {name} is held by another worker.")
         try:
             yield Mutex(lock)
         finally:
             try:
                 lock.release()
-            except redis_lock.NotAcquired:
+            except (redis_lock.NotAcquired, RedisError):
                 metrics.LOCK_LOST.inc()
 
     @staticmethod
@@ -62,6 +67,6 @@ class Mutex:
         """Start its lease anew; False when it was lost meanwhile."""
         try:
             self._lock.extend()
-        except (redis_lock.NotAcquired, redis_lock.NotExpirable):
+        except (redis_lock.NotAcquired, redis_lock.NotExpirable, RedisError):
             return False
         return True

@@ -53,6 +53,7 @@ def demo(once: bool, seed: int) -> None:
             raise
         except BaseException:
             keep()
+            bars.say(f"The files of this run are kept in {data_dir}.")
             raise
         if not result.report.adds_up:
             keep()

@@ -104,11 +104,7 @@ class _Actors:
         self._steps += 1
         self._progress.played(self._steps, self._total)
         if not self.kills and self._steps >= self._total * KILL_AT:
-            pid = self._stage.kill_worker()
-            self.kills += 1
-            self._progress.say(
-                f"Killed the worker (process {pid}) with SIGKILL; the supervisor starts it again."
-            )
+            self._kill()
         if self._steps % _PACE == 0:
             self._stage.chatwoot.wait_delivered(2.0)
             _show(self._stage, self._progress)

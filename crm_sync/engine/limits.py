@@ -4,7 +4,8 @@
 mailboxes that are worked on, a few more than calls, so that one can be written down while another calls. A worker that
 finds no place does not wait: its mailbox lines up, and whoever leaves wakes the one that has waited longest.
 
-Whatever a worker held that is known to be dead is free at once; what another machine's held, after a while.
+Whatever a worker held that is known to be dead is free at once; what another machine's held, after a while. While Redis
+does not answer there are no limits: what keeps records single is in the journal.
 """
 
 from __future__ import annotations
@@ -13,9 +14,13 @@ import time
 from collections.abc import Callable
 from typing import cast
 
+import structlog
 from redis import Redis
+from redis.exceptions import RedisError
 
 from crm_sync import keys, owner
+
+log = structlog.get_logger(__name__)
 
 #: Mailboxes at work for each call in flight.
 PLACES_PER_CALL = 1.5
@@ -94,14 +99,22 @@ class Places:
 
     def take(self, hook_id: int, claim: str, mailbox: str) -> bool:
         """Take a place, or line the mailbox up for one. Taking it again with the same claim keeps it longer."""
-        if self._members.take(keys.places(hook_id), claim):
+        try:
+            if self._members.take(keys.places(hook_id), claim):
+                return True
+            self._line_up(keys=[keys.waiting(hook_id)], args=[self._clock(), mailbox])
+        except RedisError as error:
+            _without(error)
             return True
-        self._line_up(keys=[keys.waiting(hook_id)], args=[self._clock(), mailbox])
         return False
 
     def leave(self, hook_id: int, claim: str) -> str | None:
         """Let a place go; returns the mailbox to wake, which has waited longest."""
-        mailbox = self._leave(keys=[keys.places(hook_id), keys.waiting(hook_id)], args=[claim])
+        try:
+            mailbox = self._leave(keys=[keys.places(hook_id), keys.waiting(hook_id)], args=[claim])
+        except RedisError as error:
+            _without(error)
+            return None
         return cast("bytes", mailbox).decode() if mailbox else None
 
 
@@ -117,9 +130,19 @@ class Ceiling:
 
     def begin(self, hook_id: int, claim: str) -> None:
         """A call is about to be made: wait until it may."""
-        while not self._members.take(keys.calls(hook_id), claim):
-            self._redis.blpop([keys.freed(hook_id)], timeout=_WAIT_S)
+        try:
+            while not self._members.take(keys.calls(hook_id), claim):
+                self._redis.blpop([keys.freed(hook_id)], timeout=_WAIT_S)
+        except RedisError as error:
+            _without(error)
 
     def end(self, hook_id: int, claim: str) -> None:
         """The call is over: another one may be made."""
-        self._end(keys=[keys.calls(hook_id), keys.freed(hook_id)], args=[claim])
+        try:
+            self._end(keys=[keys.calls(hook_id), keys.freed(hook_id)], args=[claim])
+        except RedisError as error:
+            _without(error)
+
+
+def _without(error: RedisError) -> None:
+    log.warning("limits_without_redis", error=type(error).__name__)

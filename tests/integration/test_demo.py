@@ -84,15 +84,16 @@ def test_the_demo_refuses_a_directory_that_holds_a_journal(
 
 
 def test_the_demo_says_why_its_service_does_not_start(
-    clean_environment: pytest.MonkeyPatch, tmp_path: Path
+    clean_environment: pytest.MonkeyPatch, data_dir: Path
 ) -> None:
     def none() -> Path:
         raise ConfigError("There is no redis-server.")
 
-    clean_environment.setenv("TMPDIR", str(tmp_path))
+    clean_environment.setenv("CRM_SYNC_DATA_DIR", str(data_dir))
     clean_environment.setattr("crm_sync.supervisor.redis.find_server", none)
     answer = crm_sync("demo", "--once", "--json")
     assert (answer.status, answer.object["message"]) == (1, "There is no redis-server.")
+    assert f"The files of this run are kept in {data_dir}." in answer.stderr
 
 
 @pytest.fixture

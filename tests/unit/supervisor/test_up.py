@@ -19,7 +19,9 @@ PROCFILE = Path(__file__).parents[3] / "Procfile"
 def test_the_procfile_runs_the_same_parts_on_the_same_queues(config: Config, tmp_path: Path) -> None:
     lines = dict(line.split(": ", 1) for line in PROCFILE.read_text().splitlines() if ": " in line)
     parts = {part.name: part for part in up.parts(config, "127.0.0.1:0", {}, tmp_path)}
-    assert list(lines) == list(parts) == ["web", "worker", "bulk", "beat"]
+    assert list(lines) == ["web", "worker", "bulk", "beat"]
+    assert list(parts) == ["web", "worker", "worker-2", "bulk", "beat"]
+    assert parts["worker-2"].command[:-1] == parts["worker"].command[:-1]
     for name in ("worker", "bulk"):
         queues = parts[name].command[parts[name].command.index("-Q") + 1]
         assert f"-Q {queues} " in lines[name]
