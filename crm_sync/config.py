@@ -115,7 +115,15 @@ class Option:
 def load() -> Config:
     """Read the options from the environment; raises ConfigError naming the variable that is wrong."""
     env = Env(prefix=PREFIX)
-    return Config(**{option.name: _read(env, option) for option in fields(Config)})
+    config = Config(**{option.name: _read(env, option) for option in fields(Config)})
+    longest_call_s = config.connect_timeout_s + config.read_timeout_s
+    if config.lease_s <= longest_call_s:
+        raise ConfigError(
+            f"{PREFIX}LEASE_S must be longer than a call may take, which is {longest_call_s:g} s "
+            f"({PREFIX}CONNECT_TIMEOUT_S and {PREFIX}READ_TIMEOUT_S): otherwise two workers could do the same work.",
+            setting=f"{PREFIX}LEASE_S",
+        )
+    return config
 
 
 def options(config: Config) -> list[Option]:

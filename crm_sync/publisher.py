@@ -13,7 +13,7 @@ from collections.abc import Callable, Sequence
 import structlog
 from celery import Celery
 from kombu import Connection
-from kombu.exceptions import OperationalError
+from kombu.exceptions import KombuError
 from redis import Redis
 from redis.exceptions import RedisError
 
@@ -62,7 +62,7 @@ class Publisher:
             # One message each: mailboxes named by one message would be drained one after another.
             for mailbox in self._arm(mailboxes, delay_s):
                 self._publish([mailbox], delay_s)
-        except (RedisError, OperationalError, OSError) as error:
+        except (RedisError, KombuError, OSError) as error:
             with self._guard:
                 self._rest_until = self._clock() + REST_S
             log.warning("wake_up_not_published", mailboxes=len(mailboxes), error=type(error).__name__)

@@ -6,33 +6,35 @@ users run it. All of it listens on 127.0.0.1 and is gone when the block ends.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import subprocess
 import tempfile
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import redis
 import requests
+from flask import Flask
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 from sqlalchemy import func, select
 
-from crm_sync import config as configuration
-from crm_sync import service, store
+from crm_sync import config as configuration, service, store
 from crm_sync.engine import accounts, hooks
 from crm_sync.engine.runtime import Runtime
 from crm_sync.sandbox.chatwoot import create_app as chatwoot_app
 from crm_sync.sandbox.chatwoot.sandbox import ChatwootSandbox
 from crm_sync.sandbox.glpi import create_app as glpi_app
 from crm_sync.sandbox.server import SandboxServer
-from crm_sync.store.models import Event, EventState
+from crm_sync.store.models import Event, EventState, Link
 from crm_sync.supervisor import children
+from crm_sync.supervisor.processes import Part
 from crm_sync.supervisor.redis import find_server
 from crm_sync.supervisor.up import parts
 from crm_sync.telemetry import metrics
@@ -56,6 +58,33 @@ QUICK = {
 }
 
 
+#: What a call is to a gate: its method and its path.
+Called = Callable[[str, str], None]
+
+
+@dataclass
+class Gate:
+    """Stands before a sandbox. ``before`` sees a call before it is handled, ``after`` before it is answered."""
+
+    before: Called | None = None
+    after: Called | None = None
+
+    def guard(self, app: Flask) -> None:
+        """Stand before this application from now on."""
+        inner = cast("Callable[[Any, Any], Iterable[bytes]]", app.wsgi_app)
+
+        def guarded(environ: Any, start_response: Any) -> Iterable[bytes]:
+            call = environ["REQUEST_METHOD"], environ.get("PATH_INFO", "")
+            if self.before is not None:
+                self.before(*call)
+            answer = inner(environ, start_response)
+            if self.after is not None:
+                self.after(*call)
+            return answer
+
+        app.wsgi_app = guarded  # type: ignore[method-assign]
+
+
 @dataclass
 class System:
     """A running service; see :func:`running`."""
@@ -68,6 +97,7 @@ class System:
     glpi_url: str
     chatwoot: ChatwootSandbox
     chatwoot_url: str
+    gate: Gate = field(default_factory=Gate)
     processes: dict[str, subprocess.Popen[bytes]] = field(default_factory=dict)
     faults: int = 0
 
@@ -80,18 +110,26 @@ class System:
 
     def start(self, *names: str) -> None:
         """Start parts of the service and wait until they are ready."""
+        for name in names:
+            self.launch(name)
+        for name in names:
+            self.wait_ready(name)
+
+    def launch(self, name: str) -> None:
+        """Start a part without waiting for it. To be called by a thread that outlives the part."""
+        part = self._parts()[name]
+        if part.before is not None:
+            part.before()
+        with (self.data_dir / f"{name}.log").open("ab") as log:
+            self.processes[name] = children.spawn(part.command, env=part.env, stdout=log, stderr=log)
+
+    def wait_ready(self, name: str) -> None:
+        """Wait until a part that was started is ready."""
+        wait_for(self._parts()[name].ready, READY_S, f"{name} is ready")
+
+    def _parts(self) -> dict[str, Part]:
         ready_dir = Path(self.env["CRM_SYNC_READY_DIR"])
-        known = {part.name: part for part in parts(configuration.load(), self.bind, self.env, ready_dir)}
-        for name in names:
-            if known[name].before is not None:
-                known[name].before()
-            log = (self.data_dir / f"{name}.log").open("ab")
-            self.processes[name] = children.spawn(
-                known[name].command, env=known[name].env, stdout=log, stderr=log
-            )
-            log.close()
-        for name in names:
-            wait_for(known[name].ready, READY_S, f"{name} is ready")
+        return {part.name: part for part in parts(configuration.load(), self.bind, self.env, ready_dir)}
 
     def kill(self, name: str) -> None:
         """SIGKILL a part and everything it started."""
@@ -99,6 +137,10 @@ class System:
         children.kill(process)
         process.wait()
         self.faults += 1
+
+    def terminate(self, name: str) -> int:
+        """SIGTERM a part, as a supervisor does, and wait for its end; its exit status."""
+        return children.stop(self.processes.pop(name), STOP_S)
 
     def freeze(self, name: str) -> None:
         """SIGSTOP a part: it is there, and does nothing."""
@@ -144,7 +186,8 @@ class System:
         """End everything."""
         for name in sorted(self.processes, key=lambda name: name == "redis"):
             process = self.processes.pop(name)
-            os.killpg(process.pid, signal.SIGCONT)
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGCONT)
             children.stop(process, STOP_S)
 
     # -- what a person does --------------------------------------------------------------------------------------
@@ -183,6 +226,12 @@ def counts(runtime: Runtime) -> dict[str, int]:
     return {state.value: found.get(state.value, 0) for state in EventState}
 
 
+def write_backs(runtime: Runtime) -> int:
+    """How many links wait to be written back."""
+    with runtime.store.read() as session:
+        return session.scalar(select(func.count()).where(Link.mirror_at.is_not(None))) or 0
+
+
 def wait_until_quiet(runtime: Runtime, timeout_s: float) -> float:
     """Wait until no event is pending; returns how long it took, in seconds."""
     started = time.monotonic()
@@ -196,8 +245,12 @@ def running(
     options: Mapping[str, str] | None = None,
     glpi_options: Mapping[str, Any] | None = None,
     chatwoot_options: Mapping[str, Any] | None = None,
+    env: Mapping[str, str] | None = None,
 ) -> Iterator[tuple[System, Runtime]]:
-    """The service with these parts, and a runtime of this process's own on the same database and Redis."""
+    """The service with these parts, and a runtime of this process's own on the same database and Redis.
+
+    ``options`` hold for both, ``env`` only for the parts.
+    """
     before = dict(os.environ)
     with ExitStack() as stack:
         folder = Path(
@@ -208,6 +261,8 @@ def running(
         ready_dir.mkdir()
         glpi = glpi_app(**(glpi_options or {}))
         chatwoot = chatwoot_app(**(chatwoot_options or {}))
+        gate = Gate()
+        gate.guard(glpi)
         glpi_url = stack.enter_context(SandboxServer(glpi)).url
         chatwoot_url = stack.enter_context(SandboxServer(chatwoot)).url
         redis_port, bind = free_port(), f"127.0.0.1:{free_port()}"
@@ -228,7 +283,7 @@ def running(
         runtime = service.build(config)
         stack.callback(runtime.store.close)
         system = System(
-            env={**os.environ, **ours},
+            env={**os.environ, **ours, **(env or {})},
             data_dir=data_dir,
             redis_port=redis_port,
             bind=bind,
@@ -236,6 +291,7 @@ def running(
             glpi_url=glpi_url,
             chatwoot=chatwoot.extensions["sandbox"],
             chatwoot_url=chatwoot_url,
+            gate=gate,
         )
         stack.callback(system.stop)
         system.start_redis()

@@ -32,6 +32,7 @@ from crm_sync.store.models import Source
 class Ingested:
     """What became of a delivery: its events and the mailboxes to wake, or why it was ignored."""
 
+    event_name: str
     events: tuple[int, ...] = ()
     mailboxes: tuple[str, ...] = ()
     ignored: str | None = None
@@ -54,29 +55,44 @@ def ingest(
     try:
         event = payloads.read(payload)
     except Skip as skip:
-        return Ingested(ignored=skip.reason, words=str(skip))
+        return Ingested(str(payload["event"]), ignored=skip.reason, words=str(skip))
     if event.account_id is not None and event.account_id != account.chatwoot_account_id:
         raise PayloadError(
             f"This delivery is of Chatwoot account {event.account_id}; "
             f"this address belongs to account {account.chatwoot_account_id}.",
             code="foreign_account",
         )
+    try:
+        return _journaled(store, account, event, payload, arrival, now)
+    except IntegrityError:
+        # A hook was removed meanwhile; the others must not miss the event for that.
+        return _journaled(store, account, event, payload, arrival, now)
+
+
+def _journaled(
+    store: Store,
+    account: models.Account,
+    event: Event,
+    payload: Mapping[str, Any],
+    arrival: Arrival,
+    now: datetime,
+) -> Ingested:
     with store.read() as session:
         hooks = _hooks(session, account.id)
     quiet = noise(event, own_keys=_own_keys(hooks), profile_id=account.profile_id)
     if quiet is not None:
-        return Ingested(ignored=quiet[0], words=quiet[1])
+        return Ingested(event.name, ignored=quiet[0], words=quiet[1])
     taking = [hook for hook in hooks if _takes(hook, event)]
     if not taking:
         words = f"No hook of this account takes {event.name}." if hooks else "This account has no hook yet."
-        return Ingested(ignored="no_hook", words=words)
+        return Ingested(event.name, ignored="no_hook", words=words)
     try:
         with store.write() as session:
             return _insert(session, account, taking, event, payload, arrival, now)
     except IntegrityError as error:
         if not _is_repeat(error):
             raise
-        return Ingested(ignored="repeat", words="This delivery is in the journal already.")
+        return Ingested(event.name, ignored="repeat", words="This delivery is in the journal already.")
 
 
 def _insert(
@@ -120,7 +136,7 @@ def _insert(
         for hook in taking
     ]
     ids = session.scalars(insert(models.Event).returning(models.Event.id), rows).all()
-    return Ingested(events=tuple(ids), mailboxes=tuple(str(row["mailbox"]) for row in rows))
+    return Ingested(event.name, events=tuple(ids), mailboxes=tuple(str(row["mailbox"]) for row in rows))
 
 
 def _hooks(session: Session, account_id: int) -> list[models.Hook]:

@@ -28,6 +28,12 @@ def create_app(runtime: Runtime | None = None) -> Flask:
     return app
 
 
-def _http_error(error: HTTPException) -> tuple[Response, int]:
-    code = (error.name or "error").lower().replace(" ", "_")
-    return jsonify(error=code, message=error.description or ""), error.code or 500
+def _http_error(error: HTTPException) -> Response:
+    """Errors in JSON, with the headers that belong to them (Allow)."""
+    response = jsonify(
+        error=error.name.lower().replace(" ", "_"), message=error.description or f"{error.name}."
+    )
+    response.status_code = error.code or 500
+    for name, value in error.get_headers():
+        response.headers.setdefault(name, value)
+    return response

@@ -45,8 +45,8 @@ class Deadline:
         try:
             return future.result(timeout=self._limit_s)
         except TimeoutError:
-            if future.done():
-                raise
-            future.cancel()
+            if not future.cancel() and future.done():
+                # It raised this itself, or ended at the very last moment.
+                return future.result()
             self._rest_until = self._clock() + self._rest_s
             raise Overdue("The database does not answer.") from None

@@ -6,24 +6,23 @@ also when the broker is away. This never talks to a CRM.
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable
+import re
 from datetime import timedelta
-from typing import TypeVar
 
 import structlog
-from flask import Blueprint, Request, Response, current_app, jsonify, request
+from flask import Blueprint, Response, current_app, jsonify, request
 from sqlalchemy import select
 from sqlalchemy.exc import SQLAlchemyError
-from werkzeug.exceptions import RequestEntityTooLarge
+from werkzeug.datastructures import EnvironHeaders
+from werkzeug.exceptions import ClientDisconnected, RequestEntityTooLarge
 
-from crm_sync import clock
 from crm_sync.engine.ingest import Arrival, Ingested, ingest
 from crm_sync.engine.runtime import Runtime
-from crm_sync.errors import PayloadError, SignatureError
+from crm_sync.errors import ConfigError, PayloadError, SignatureError
 from crm_sync.receiver import body
 from crm_sync.receiver.deadline import Deadline, Overdue
 from crm_sync.receiver.signature import SIGNATURE, SignatureVerifier
+from crm_sync.store import DatabaseDown
 from crm_sync.store.models import Account, SignatureMode, Source
 from crm_sync.telemetry import metrics
 
@@ -33,8 +32,8 @@ blueprint = Blueprint("webhooks", __name__)
 DELIVERY = "X-Chatwoot-Delivery"
 #: A delivery id longer than this is nobody's: Chatwoot's are UUIDs.
 DELIVERY_ID_LIMIT = 100
-
-T = TypeVar("T")
+#: What a token of ours can look like (engine.accounts makes them); nothing else is worth asking the database.
+_TOKEN = re.compile(r"[A-Za-z0-9_-]{1,64}")
 
 
 class Refusal(Exception):
@@ -49,86 +48,101 @@ class Refusal(Exception):
 
 @blueprint.post("/webhooks/chatwoot/<token>")
 def receive(token: str) -> tuple[Response, int]:
-    """Take a delivery; see this module. Answers as design/interfaces states: 202, 400, 401, 404, 413, 415, 503."""
+    """Take a delivery; see this module. Answers 202, 400, 401, 404, 413, 415 or 503, and nothing else."""
+    runtime: Runtime = current_app.extensions["crm_sync_runtime"]
     with metrics.INGEST_DURATION.time():
         try:
-            result = _accept(_runtime(), token, request)
+            result = _stored(runtime, token, _raw(), request.headers, request.mimetype)
         except Refusal as refusal:
             metrics.DELIVERIES_REFUSED.labels(refusal.code).inc()
             log.warning("delivery_refused", status=refusal.status, code=refusal.code, reason=refusal.message)
             return jsonify(error=refusal.code, message=refusal.message), refusal.status
+        runtime.alarm.wake(result.mailboxes, delay_s=runtime.config.settle_s)
     if result.ignored is not None:
         metrics.DELIVERIES_IGNORED.labels(result.ignored).inc()
+    else:
+        metrics.DELIVERIES.labels(Source.WEBHOOK.value, result.event_name).inc()
     return jsonify(accepted=len(result.events), events=list(result.events), ignored=result.ignored), 202
 
 
-def _accept(runtime: Runtime, token: str, delivery: Request) -> Ingested:
-    raw = _raw(delivery)
-    account = _stored(lambda: _account(runtime, token))
-    if account is None:
-        raise Refusal(404, "unknown_token", "No account is connected under this address.")
-    if delivery.mimetype != "application/json":
-        raise Refusal(
-            415, "unsupported_media_type", "A delivery is JSON: Content-Type must be application/json."
-        )
-    arrival = Arrival(
-        source=Source.WEBHOOK,
-        delivery_id=(delivery.headers.get(DELIVERY) or "")[:DELIVERY_ID_LIMIT] or None,
-        settle=timedelta(seconds=runtime.config.settle_s),
-    )
+def _raw() -> bytes:
     try:
-        _authenticate(runtime, account, raw, delivery)
-        payload = body.parse(raw)
-        result = _stored(lambda: ingest(runtime.store, account, payload, arrival, clock.now()))
+        return request.get_data(cache=False)
+    except RequestEntityTooLarge:
+        limit = current_app.config["MAX_CONTENT_LENGTH"]
+        raise Refusal(413, "too_large", f"The delivery is larger than {limit} bytes.") from None
+    except (ClientDisconnected, OSError):
+        raise Refusal(400, "incomplete", "The delivery ended before all of it was there.") from None
+
+
+def _stored(
+    runtime: Runtime, token: str, raw: bytes, headers: EnvironHeaders, mimetype: str
+) -> Ingested:
+    """Accept the delivery within the time there is; whatever goes wrong with that is a Refusal."""
+    deadline: Deadline = current_app.extensions["crm_sync_deadline"]
+    try:
+        return deadline.run(lambda: _accept(runtime, token, raw, headers, mimetype))
+    except Refusal:
+        raise
     except SignatureError as error:
         raise Refusal(401, error.code, str(error)) from error
     except PayloadError as error:
         raise Refusal(400, error.code, str(error)) from error
-    if result.mailboxes:
-        metrics.DELIVERIES.labels(Source.WEBHOOK.value, str(payload["event"])).inc()
-        runtime.alarm.wake(result.mailboxes, delay_s=runtime.config.settle_s)
-    return result
+    except (*DatabaseDown, Overdue) as error:
+        log.error("database_unavailable", error=type(error).__name__)
+        raise Refusal(
+            503, "database_unavailable", "The delivery could not be stored: the database does not answer."
+        ) from None
+    except (SQLAlchemyError, ConfigError) as error:
+        # An error of SQLAlchemy quotes the row, and with it a customer's words.
+        words = str(error) if isinstance(error, ConfigError) else type(error).__name__
+        log.error("delivery_not_stored", error=words)
+    except Exception:
+        log.exception("delivery_not_stored")
+    raise Refusal(503, "not_stored", "The delivery could not be stored; the service's log says why.")
 
 
-def _raw(delivery: Request) -> bytes:
-    try:
-        return delivery.get_data(cache=False)
-    except RequestEntityTooLarge:
-        limit = current_app.config["MAX_CONTENT_LENGTH"]
-        raise Refusal(413, "too_large", f"The delivery is larger than {limit} bytes.") from None
+def _accept(
+    runtime: Runtime, token: str, raw: bytes, headers: EnvironHeaders, mimetype: str
+) -> Ingested:
+    account = _account(runtime, token)
+    if account is None:
+        raise Refusal(404, "unknown_token", "No account is connected under this address.")
+    if mimetype != "application/json":
+        raise Refusal(
+            415, "unsupported_media_type", "A delivery is JSON: Content-Type must be application/json."
+        )
+    _authenticate(runtime, account, raw, headers)
+    arrival = Arrival(
+        source=Source.WEBHOOK,
+        delivery_id=_delivery_id(headers),
+        settle=timedelta(seconds=runtime.config.settle_s),
+    )
+    return ingest(runtime.store, account, body.parse(raw), arrival, runtime.now())
 
 
-def _authenticate(runtime: Runtime, account: Account, raw: bytes, delivery: Request) -> None:
+def _authenticate(runtime: Runtime, account: Account, raw: bytes, headers: EnvironHeaders) -> None:
     """Check the signature as the account wants it; the address itself is the proof where nothing is signed."""
     if account.signature == SignatureMode.OFF:
         return
     stored = (account.signing_secret, account.previous_signing_secret)
     secrets = [runtime.store.keyring.decrypt(secret) for secret in stored if secret]
-    if account.signature == SignatureMode.OPTIONAL and (not secrets or SIGNATURE not in delivery.headers):
+    if account.signature == SignatureMode.OPTIONAL and (not secrets or SIGNATURE not in headers):
         return
-    SignatureVerifier(secrets, window_s=runtime.config.signature_window_s, clock=time.time).verify(
-        raw, delivery.headers
-    )
+    SignatureVerifier(
+        secrets, window_s=runtime.config.signature_window_s, clock=lambda: runtime.now().timestamp()
+    ).verify(raw, headers)
+
+
+def _delivery_id(headers: EnvironHeaders) -> str | None:
+    """The delivery's own id. One that is cut off could be another one's, so an odd one counts as none."""
+    given = headers.get(DELIVERY, "")
+    return given if given.isprintable() and 0 < len(given) <= DELIVERY_ID_LIMIT else None
 
 
 def _account(runtime: Runtime, token: str) -> Account | None:
+    if not _TOKEN.fullmatch(token):
+        return None
     with runtime.store.read() as session:
         found: Account | None = session.scalar(select(Account).where(Account.webhook_token == token))
         return found
-
-
-def _stored(work: Callable[[], T]) -> T:
-    """Do something with the database, within the time there is."""
-    deadline: Deadline = current_app.extensions["crm_sync_deadline"]
-    try:
-        return deadline.run(work)
-    except (SQLAlchemyError, Overdue) as error:
-        log.error("database_unavailable", error=type(error).__name__)
-        raise Refusal(
-            503, "database_unavailable", "The delivery could not be stored: the database does not answer."
-        ) from None
-
-
-def _runtime() -> Runtime:
-    found: Runtime = current_app.extensions["crm_sync_runtime"]
-    return found

@@ -17,12 +17,13 @@ from cryptography.fernet import Fernet, InvalidToken, MultiFernet
 
 from crm_sync.config import Config
 from crm_sync.errors import ConfigError
+from crm_sync.telemetry.logging import register_secret
 
 KEY_FILE = "secret_keys"
 
 
 class Keyring:
-    """Encrypts and decrypts texts. Raises ConfigError when no key fits."""
+    """Encrypts and decrypts texts, which no log shows from then on. Raises ConfigError when no key fits."""
 
     def __init__(self, keys: Sequence[str]) -> None:
         try:
@@ -40,10 +41,16 @@ class Keyring:
 
     def encrypt(self, text: str) -> str:
         """A token under the first key."""
+        register_secret(text)
         return self._fernet.encrypt(text.encode()).decode()
 
     def decrypt(self, token: str) -> str:
         """The text of a token made with any of the keys."""
+        text = self._open(token)
+        register_secret(text)
+        return text
+
+    def _open(self, token: str) -> str:
         try:
             return self._fernet.decrypt(token).decode()
         except InvalidToken:
@@ -54,17 +61,25 @@ class Keyring:
 
     def rotate(self, token: str) -> str:
         """The same text under the first key."""
-        self.decrypt(token)
+        self._open(token)
         return self._fernet.rotate(token).decode()
 
     def encrypt_json(self, values: Mapping[str, Any]) -> str:
         """A token holding a JSON object."""
-        return self.encrypt(json.dumps(dict(values)))
+        _register(values)
+        return self._fernet.encrypt(json.dumps(dict(values)).encode()).decode()
 
     def decrypt_json(self, token: str) -> dict[str, Any]:
         """The JSON object of a token."""
-        values: dict[str, Any] = json.loads(self.decrypt(token))
+        values: dict[str, Any] = json.loads(self._open(token))
+        _register(values)
         return values
+
+
+def _register(values: Mapping[str, Any]) -> None:
+    for value in values.values():
+        if isinstance(value, str):
+            register_secret(value)
 
 
 def _keys_in(data_dir: Path) -> list[str]:

@@ -60,6 +60,8 @@ _registered: frozenset[str] = frozenset()
 def register_secret(value: str) -> None:
     """Have a value masked wherever it is logged, as it is, in JSON and in a URL."""
     global _registered  # noqa: PLW0603 - replaced as a whole, so that readers need no lock
+    if value in _registered:
+        return
     spellings = {value, json.dumps(value)[1:-1], quote(value), quote(value, safe="")}
     _registered |= {spelling for spelling in spellings if len(spelling) >= SHORTEST_SECRET}
 

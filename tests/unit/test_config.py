@@ -165,3 +165,9 @@ def test_options_show_what_is_in_force_beside_the_default(clean_environment: pyt
 def test_a_configuration_cannot_be_changed() -> None:
     with pytest.raises(FrozenInstanceError):
         load().ceiling = 9  # type: ignore[misc]
+
+
+def test_a_lease_shorter_than_a_call_is_refused(clean_environment: pytest.MonkeyPatch) -> None:
+    clean_environment.setenv("CRM_SYNC_LEASE_S", "33")
+    with pytest.raises(ConfigError, match="CRM_SYNC_LEASE_S must be longer than a call may take, which is 33 s"):
+        load()

@@ -49,6 +49,8 @@ class Delivery:
     loose: bool = False
     double: bool = False
     status: int | None = None
+    #: When the answer came, or was given up, in Unix seconds.
+    answered_at: float | None = None
     body: bytes = field(default=b"", repr=False)
     overtaken: int = field(default=0, repr=False)
 
@@ -124,7 +126,7 @@ class Outbox:
                 continue
             status = _post(delivery)
             with self._change:
-                delivery.status = status
+                delivery.status, delivery.answered_at = status, time.time()
                 self._done.append(delivery)
 
     def _take(self) -> Delivery | None:
