@@ -17,6 +17,7 @@ from typing import Any, Protocol
 
 import requests
 from requests.adapters import HTTPAdapter
+from urllib3.exceptions import LocationParseError
 
 from crm_sync.errors import OutcomeUnknown, Timeout, Unreachable
 
@@ -124,6 +125,8 @@ class Transport:
             if _never_sent(error):
                 raise Unreachable(f"{self.system} cannot be reached.", path=path) from error
             raise self._no_answer(method, path, f"{self.system} broke the connection.") from error
+        except LocationParseError as error:
+            raise Unreachable(f"{self.system} has an address that cannot be one.", path=path) from error
         except requests.exceptions.RequestException as error:
             raise self._no_answer(method, path, f"{self.system} answered something unreadable.") from error
         finally:

@@ -5,15 +5,20 @@ from __future__ import annotations
 import secrets
 from dataclasses import dataclass
 
+import structlog
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from crm_sync import clock
 from crm_sync.chatwoot.client import ChatwootClient
+from crm_sync.chatwoot.records import Webhook
 from crm_sync.config import Config
-from crm_sync.errors import ApiError, ConfigError, NotFound, Unauthorized
+from crm_sync.errors import ApiError, ConfigError, NotFound, Rejected, Unauthorized
 from crm_sync.store import Store
 from crm_sync.store.models import Account, SignatureMode
+from crm_sync.telemetry.logging import register_secret
+
+log = structlog.get_logger(__name__)
 
 WEBHOOK_PATH = "/webhooks/chatwoot/"
 
@@ -43,35 +48,41 @@ def connect(
     Raises ConfigError with what to do.
     """
     url = _base_url(chatwoot_url)
+    token = _api_token(api_token)
     client = ChatwootClient(
-        url, account_id, api_token, timeouts_s=(config.connect_timeout_s, config.read_timeout_s)
+        url, account_id, token, timeouts_s=(config.connect_timeout_s, config.read_timeout_s)
     )
-    name, profile_id = _membership(client, account_id)
+    name, profile_id = _membership(client, url, account_id)
     with store.read() as session:
         known = _find(session, url, account_id)
-    token = known.webhook_token if known else secrets.token_urlsafe(24)
-    webhook_url = f"{config.base_url}{WEBHOOK_PATH}{token}"
-    webhook_id, secret = _webhook(client, webhook_url, register=register)
-    mode = signature or (SignatureMode.REQUIRED if secret else SignatureMode.OPTIONAL)
-    if mode is SignatureMode.REQUIRED and not secret:
-        raise ConfigError(
-            "This Chatwoot gives its webhook no secret (it signs from 4.12 on), so signatures cannot be required. "
-            "Use --signature off, or update Chatwoot.",
-            setting="signature",
-        )
+    webhook_token = known.webhook_token if known else secrets.token_urlsafe(24)
+    webhook_url = f"{config.base_url}{WEBHOOK_PATH}{webhook_token}"
+    webhook = _webhook(client, webhook_url, register=register)
+    mode = signature or (SignatureMode.REQUIRED if webhook and webhook.secret else SignatureMode.OPTIONAL)
+    if mode is SignatureMode.REQUIRED and not (webhook and webhook.secret):
+        if webhook and known is None:
+            _take_away(client, webhook.id)
+        raise _no_secret(webhook, webhook_url)
     with store.write() as session:
         account = _find(session, url, account_id)
         if account is None:
             account = Account(
-                chatwoot_url=url, chatwoot_account_id=account_id, webhook_token=token, created_at=clock.now()
+                chatwoot_url=url,
+                chatwoot_account_id=account_id,
+                webhook_token=webhook_token,
+                created_at=clock.now(),
             )
             session.add(account)
         account.name, account.profile_id, account.signature = name, profile_id, mode
-        account.api_token_secret = store.keyring.encrypt(api_token)
-        account.webhook_id = webhook_id
-        _remember_secret(store, account, secret)
+        account.api_token_secret = store.keyring.encrypt(token)
+        replaced, account.webhook_id = account.webhook_id, webhook.id if webhook else None
+        _remember_secret(store, account, webhook.secret if webhook else None)
         session.flush()
-        return Connected(account.id, webhook_url, mode)
+        connected = Connected(account.id, webhook_url, mode)
+    if webhook and replaced is not None and replaced != webhook.id:
+        # Registered under the address we had before; both of them would tell us everything twice.
+        _take_away(client, replaced)
+    return connected
 
 
 def remove(store: Store, config: Config, account_id: int) -> list[str]:
@@ -121,7 +132,18 @@ def _base_url(url: str) -> str:
     return stripped
 
 
-def _membership(client: ChatwootClient, account_id: int) -> tuple[str | None, int]:
+def _api_token(given: str) -> str:
+    token = given.strip()
+    if not token or not token.isascii() or not token.isprintable():
+        raise ConfigError(
+            "--api-token must be an access token of Chatwoot: letters and digits, as its profile page shows them.",
+            setting="api_token",
+        )
+    register_secret(token)
+    return token
+
+
+def _membership(client: ChatwootClient, url: str, account_id: int) -> tuple[str | None, int]:
     """The account's name and our own user there, who must be an administrator."""
     try:
         profile = client.profile()
@@ -131,7 +153,11 @@ def _membership(client: ChatwootClient, account_id: int) -> tuple[str | None, in
             setting="api_token",
         ) from error
     except ApiError as error:
-        raise ConfigError(f"--chatwoot-url: {error}", setting="chatwoot_url") from error
+        raise ConfigError(
+            f"--chatwoot-url: {error} Check that {url} is where you open Chatwoot, and that it opens from "
+            "this machine.",
+            setting="chatwoot_url",
+        ) from error
     member = next((item for item in profile.accounts if item.account_id == account_id), None)
     if member is None:
         known = ", ".join(str(item.account_id) for item in profile.accounts) or "none"
@@ -148,15 +174,47 @@ def _membership(client: ChatwootClient, account_id: int) -> tuple[str | None, in
     return member.name, profile.id
 
 
-def _webhook(client: ChatwootClient, url: str, *, register: bool) -> tuple[int | None, str | None]:
+def _webhook(client: ChatwootClient, url: str, *, register: bool) -> Webhook | None:
+    """Our webhook in Chatwoot: registered, or (``register`` false) only looked for."""
     try:
         if register:
-            webhook = client.register_webhook(url)
-            return webhook.id, webhook.secret
-        found = next((item for item in client.webhooks() if item.url == url), None)
+            return client.register_webhook(url)
+        return next((item for item in client.webhooks() if item.url == url), None)
+    except Rejected as error:
+        raise ConfigError(
+            f"Chatwoot did not let us register the webhook {url}: {error} Set CRM_SYNC_PUBLIC_URL to the address "
+            "at which Chatwoot reaches this service.",
+            setting="CRM_SYNC_PUBLIC_URL",
+        ) from error
     except ApiError as error:
-        raise ConfigError(f"Chatwoot did not let us register the webhook {url}: {error}") from error
-    return (found.id, found.secret) if found else (None, None)
+        setting = "api_token" if isinstance(error, Unauthorized) else "chatwoot_url"
+        raise ConfigError(
+            f"--{setting.replace('_', '-')}: Chatwoot did not let us register the webhook: {error} "
+            "Run the command again when that is mended.",
+            setting=setting,
+        ) from error
+
+
+def _no_secret(webhook: Webhook | None, url: str) -> ConfigError:
+    if webhook is None:
+        words = (
+            f"--signature: Chatwoot has no webhook {url} yet, so its secret is not known and signatures cannot be "
+            "required. Register it there first, or leave out --no-register."
+        )
+    else:
+        words = (
+            "--signature: this Chatwoot gives its webhook no secret (it signs from 4.12 on), so signatures cannot be "
+            "required. Use --signature off, or update Chatwoot."
+        )
+    return ConfigError(words, setting="signature")
+
+
+def _take_away(client: ChatwootClient, webhook_id: int) -> None:
+    """Remove a webhook that is of no use any more; one that stays does no harm."""
+    try:
+        client.delete_webhook(webhook_id)
+    except ApiError as error:
+        log.warning("webhook_not_deleted", webhook=webhook_id, error=str(error))
 
 
 def _remember_secret(store: Store, account: Account, secret: str | None) -> None:

@@ -182,23 +182,27 @@ class JournalPort:
         """Claim the link; tells whether an earlier attempt had claimed it, so that a record may exist."""
         row = self._row(local, remote_type)
         try:
-            with self._store.write() as session:
-                self._fence(session)
-                self.write(session)
-                if row is not None:
-                    return self._inherit(session, row), True
-                claimed = links.claim(
-                    session,
-                    hook_id=self.hook.id,
-                    mailbox=self._mailbox,
-                    record=(local.type, local.id),
-                    remote_type=remote_type,
-                    token=self._claim,
-                    now=self._now(),
-                )
-                return claimed, False
+            return self._store.write_together(lambda session: self._claim_within(session, row, local, remote_type))
         except IntegrityError as error:
             raise Defer(self._now() + SHORT_WAIT, f"Another worker is creating the {remote_type}.") from error
+
+    def _claim_within(
+        self, session: Session, row: LinkRow | None, local: Local, remote_type: str
+    ) -> tuple[int, bool]:
+        self._fence(session)
+        self.write(session)
+        if row is not None:
+            return self._inherit(session, row), True
+        claimed = links.claim(
+            session,
+            hook_id=self.hook.id,
+            mailbox=self._mailbox,
+            record=(local.type, local.id),
+            remote_type=remote_type,
+            token=self._claim,
+            now=self._now(),
+        )
+        return claimed, False
 
     def _inherit(self, session: Session, row: LinkRow) -> int:
         if row.claim and journal.is_held(session, row.claim, self._now()):

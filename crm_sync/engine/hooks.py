@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
 from sqlalchemy import select
+from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
 from crm_sync.crms import manifest
@@ -37,10 +39,7 @@ def add(
     with runtime.store.read() as session:
         account = accounts.get(session, account_id)
         if _of(session, account_id, app_id) is not None:
-            raise ConfigError(
-                f"Account {account_id} has a {app.manifest.name} hook already; change it with crm-sync hooks set.",
-                setting="app_id",
-            )
+            raise _taken(app, account_id)
     now = runtime.now()
     open_settings, secret = _parted(app, settings)
     hook = Hook(
@@ -59,10 +58,16 @@ def add(
         hook.id = 0
         _check(app, runtime.view(hook, account))
         hook.id = None  # type: ignore[assignment]  # given by the database
-    with runtime.store.write() as session:
-        session.add(hook)
-        session.flush()
-        hook_id = hook.id
+    try:
+        with runtime.store.write() as session:
+            session.add(hook)
+            session.flush()
+            hook_id = hook.id
+    except IntegrityError:
+        # Somebody else was faster, or took the account away meanwhile.
+        with runtime.store.read() as session:
+            accounts.get(session, account_id)
+        raise _taken(app, account_id) from None
     if not run_setup:
         return HookReport(hook_id, HookState.SETTING_UP, "Waiting for its setup.")
     return set_up(runtime, hook_id)
@@ -87,7 +92,9 @@ def change(runtime: Runtime, hook_id: int, given: Mapping[str, str], *, run_setu
         row.settings_secret = runtime.store.keyring.encrypt_json(secret)
         row.version += 1
         row.updated_at = runtime.now()
-    return set_up(runtime, hook_id) if run_setup else report(runtime, hook_id)
+    # What an operator has paused stays so; its setup runs when it is resumed.
+    paused = report(runtime, hook_id).state == HookState.PAUSED
+    return report(runtime, hook_id) if paused or not run_setup else set_up(runtime, hook_id)
 
 
 def set_up(runtime: Runtime, hook_id: int) -> HookReport:
@@ -98,7 +105,8 @@ def set_up(runtime: Runtime, hook_id: int) -> HookReport:
     app = apps.find(hook.app_id)
     view = runtime.view(hook, account)
     try:
-        result = app.setup(app.connect(view), view)
+        with _sendable(app, view):
+            result = app.setup(app.connect(view), view)
         notes = result.notes + _define_attributes(runtime, hook, app)
     except CrmSyncError as error:
         return _set_state(runtime, hook_id, HookState.NEEDS_ATTENTION, str(error))
@@ -163,11 +171,33 @@ def _of(session: Session, account_id: int, app_id: str) -> Hook | None:
     return found
 
 
+def _taken(app: App, account_id: int) -> ConfigError:
+    return ConfigError(
+        f"Account {account_id} has a {app.manifest.name} hook already; change it with crm-sync hooks set.",
+        setting="app_id",
+    )
+
+
 def _check(app: App, view: HookView) -> SetupResult:
     try:
-        return app.check(app.connect(view), view)
+        with _sendable(app, view):
+            return app.check(app.connect(view), view)
     except ApiError as error:
         raise ConfigError(f"{app.manifest.name} does not answer as it should: {error}") from error
+
+
+@contextmanager
+def _sendable(app: App, view: HookView) -> Iterator[None]:
+    """Says it in words when a secret cannot be sent: it travels in a header, which holds only some characters."""
+    try:
+        yield
+    except UnicodeEncodeError:
+        odd = [name for name, value in view.settings.items() if not str(value).isascii()]
+        setting = next((name for name in odd if name in app.manifest.secret), None)
+        raise ConfigError(
+            f"{setting or 'A setting'} holds characters that {app.manifest.name} cannot be sent. Copy it once more.",
+            setting=setting,
+        ) from None
 
 
 def _parted(app: App, settings: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:

@@ -87,8 +87,9 @@ def _journaled(
         words = f"No hook of this account takes {event.name}." if hooks else "This account has no hook yet."
         return Ingested(event.name, ignored="no_hook", words=words)
     try:
-        with store.write() as session:
-            return _insert(session, account, taking, event, payload, arrival, now)
+        return store.write_together(
+            lambda session: _insert(session, account, taking, event, payload, arrival, now)
+        )
     except IntegrityError as error:
         if not _is_repeat(error):
             raise

@@ -75,9 +75,7 @@ def _raw() -> bytes:
         raise Refusal(400, "incomplete", "The delivery ended before all of it was there.") from None
 
 
-def _stored(
-    runtime: Runtime, token: str, raw: bytes, headers: EnvironHeaders, mimetype: str
-) -> Ingested:
+def _stored(runtime: Runtime, token: str, raw: bytes, headers: EnvironHeaders, mimetype: str) -> Ingested:
     """Accept the delivery within the time there is; whatever goes wrong with that is a Refusal."""
     deadline: Deadline = current_app.extensions["crm_sync_deadline"]
     try:
@@ -102,9 +100,7 @@ def _stored(
     raise Refusal(503, "not_stored", "The delivery could not be stored; the service's log says why.")
 
 
-def _accept(
-    runtime: Runtime, token: str, raw: bytes, headers: EnvironHeaders, mimetype: str
-) -> Ingested:
+def _accept(runtime: Runtime, token: str, raw: bytes, headers: EnvironHeaders, mimetype: str) -> Ingested:
     account = _account(runtime, token)
     if account is None:
         raise Refusal(404, "unknown_token", "No account is connected under this address.")

@@ -30,7 +30,15 @@ DEPTH = 8
 
 #: Who repeats at INFO what the journal and the metrics tell: two lines for each task, one for each tick, and one for
 #: each look at the schema's version.
-_TALKATIVE = ("celery.worker.strategy", "celery.app.trace", "celery.beat", "alembic.runtime.migration")
+_TALKATIVE = (
+    "celery.worker.strategy",
+    "celery.app.trace",
+    "celery.beat",
+    "alembic.runtime.migration",
+    "redis_lock.acquire",
+    "redis_lock.release",
+    "redis_lock.extend",
+)
 
 _TELLING = r"(?:token|secret|passw(?:or)?d|authorization|api[_-]?key|access[_-]?key|credential|cookie)"
 _TELLING_KEY = re.compile(_TELLING, re.IGNORECASE)
