@@ -58,8 +58,10 @@ def free_port() -> int:
 def redis_server() -> Iterator[str]:
     """A Redis without persistence; yields its URL."""
     port = free_port()
+    # Of its own, for a test may switch persistence on.
+    folder = tempfile.mkdtemp(prefix="crm_sync_redis_")
     process = children.spawn(
-        [find_server(), "--port", str(port), "--bind", _HOST, "--save", "", "--appendonly", "no"],
+        [find_server(), "--port", str(port), "--bind", _HOST, "--save", "", "--appendonly", "no", "--dir", folder],
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
     )
@@ -70,6 +72,7 @@ def redis_server() -> Iterator[str]:
         yield url
     finally:
         children.stop(process, STOP_TIMEOUT_S)
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 class Postgres:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Mapping
 from importlib.resources import files
 from typing import Any
@@ -14,6 +15,19 @@ from jsonschema.exceptions import ValidationError
 from crm_sync.crms.base import AttributeDefinition, Manifest
 from crm_sync.errors import ConfigError
 from crm_sync.events import EventName
+
+_BOOLEANS = {
+    "true": True,
+    "1": True,
+    "yes": True,
+    "on": True,
+    "false": False,
+    "0": False,
+    "no": False,
+    "off": False,
+}
+#: Longest part of a wrong value that a sentence shows, in characters.
+_SHOWN = 80
 
 
 def load(package: str) -> Manifest:
@@ -72,24 +86,32 @@ def _typed(name: str, schema: Mapping[str, Any], text: str) -> Any:
         if kind == "integer":
             return int(text)
         if kind == "number":
-            return float(text)
+            return _finite(float(text))
         if kind == "boolean":
-            return {
-                "true": True,
-                "1": True,
-                "yes": True,
-                "on": True,
-                "false": False,
-                "0": False,
-                "no": False,
-                "off": False,
-            }[text.strip().lower()]
-        return json.loads(text)
-    except (ValueError, KeyError):
-        words = {"integer": "a whole number", "number": "a number", "boolean": "true or false"}.get(
-            kind, "JSON"
-        )
-        raise ConfigError(f"The setting {name} must be {words}, not {text!r}.", setting=name) from None
+            return _BOOLEANS[text.strip().lower()]
+        return json.loads(text, parse_constant=_no_json)
+    except (ValueError, KeyError, RecursionError):
+        given = "" if schema.get("secret") else f", not {_shown(text)}"
+        raise ConfigError(
+            f"The setting {name} must be {_article(kind)}{given}. {schema.get('description', '')}".strip(),
+            setting=name,
+        ) from None
+
+
+def _finite(number: float) -> float:
+    if not math.isfinite(number):
+        raise ValueError("no database keeps it")
+    return number
+
+
+def _no_json(word: str) -> None:
+    raise ValueError(f"{word} is no JSON value")
+
+
+def _shown(value: object) -> str:
+    """A value as people gave it, cut to what fits a sentence."""
+    words = repr(value)
+    return words if len(words) <= _SHOWN else f"{words[:_SHOWN]}…"
 
 
 def _unknown(manifest: Manifest, name: str) -> ConfigError:
@@ -99,21 +121,30 @@ def _unknown(manifest: Manifest, name: str) -> ConfigError:
 
 def _wrong(manifest: Manifest, error: ValidationError) -> ConfigError:
     properties = manifest.settings_schema["properties"]
-    if error.validator == "required":
-        name = next(item for item in error.validator_value if item not in error.instance)
-        return ConfigError(f"The setting {name} is missing. {properties[name]['description']}", setting=name)
+    instance: Any = error.instance
+    expectation: Any = error.validator_value
+    if error.validator == "required" and not error.path:
+        name = next(item for item in expectation if item not in instance)
+        return ConfigError(
+            f"The setting {name} is missing. {properties[name].get('description', '')}".strip(), setting=name
+        )
     name = str(error.path[0]) if error.path else ""
-    schema = properties.get(name, {})
-    expected = {
-        "type": lambda: f"must be {_article(str(error.validator_value))}",
-        "enum": lambda: "must be one of " + ", ".join(str(value) for value in error.validator_value),
-        "minimum": lambda: f"must be {error.validator_value} or more",
-        "minLength": lambda: "must not be empty",
-    }.get(str(error.validator), lambda: "is not valid")()
-    given = "" if name in manifest.secret else f", not {error.instance!r}"
-    return ConfigError(
-        f"The setting {name} {expected}{given}. {schema.get('description', '')}".strip(), setting=name
-    )
+    words = _expected(str(error.validator), expectation)
+    given = "" if name in manifest.secret else f", not {_shown(instance)}"
+    description = properties.get(name, {}).get("description", "")
+    return ConfigError(f"The setting {name} {words}{given}. {description}".strip(), setting=name)
+
+
+def _expected(validator: str, expectation: Any) -> str:
+    if validator == "type":
+        return f"must be {_article(str(expectation))}"
+    if validator == "enum":
+        return "must be one of " + ", ".join(str(value) for value in expectation)
+    if validator == "minimum":
+        return f"must be {expectation} or more"
+    if validator == "maximum":
+        return f"must be {expectation} or less"
+    return "must not be empty" if validator == "minLength" else "must be written as described here"
 
 
 def _article(kind: str) -> str:
@@ -122,4 +153,4 @@ def _article(kind: str) -> str:
         "boolean": "true or false",
         "string": "a text",
         "number": "a number",
-    }.get(kind, kind)
+    }.get(kind, "JSON")

@@ -182,7 +182,9 @@ class JournalPort:
         """Claim the link; tells whether an earlier attempt had claimed it, so that a record may exist."""
         row = self._row(local, remote_type)
         try:
-            return self._store.write_together(lambda session: self._claim_within(session, row, local, remote_type))
+            return self._store.write_together(
+                lambda session: self._claim_within(session, row, local, remote_type)
+            )
         except IntegrityError as error:
             raise Defer(self._now() + SHORT_WAIT, f"Another worker is creating the {remote_type}.") from error
 

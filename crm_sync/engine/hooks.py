@@ -74,7 +74,10 @@ def add(
 
 
 def change(runtime: Runtime, hook_id: int, given: Mapping[str, str], *, run_setup: bool = True) -> HookReport:
-    """Change settings (an empty text takes one away) and set the hook up again. Raises ConfigError, changing nothing."""
+    """Change settings (an empty text takes one away) and set the hook up again.
+
+    Raises ConfigError, and then nothing is changed.
+    """
     with runtime.store.read() as session:
         hook = get(session, hook_id)
         view = runtime.view(hook, hook.account)

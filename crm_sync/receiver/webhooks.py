@@ -13,7 +13,7 @@ import structlog
 from flask import Blueprint, Response, current_app, jsonify, request
 from sqlalchemy import select
 from sqlalchemy.exc import SQLAlchemyError
-from werkzeug.datastructures import EnvironHeaders
+from werkzeug.datastructures import Headers
 from werkzeug.exceptions import ClientDisconnected, RequestEntityTooLarge
 
 from crm_sync.engine.ingest import Arrival, Ingested, ingest
@@ -21,7 +21,7 @@ from crm_sync.engine.runtime import Runtime
 from crm_sync.errors import ConfigError, PayloadError, SignatureError
 from crm_sync.receiver import body
 from crm_sync.receiver.deadline import Deadline, Overdue
-from crm_sync.receiver.signature import SIGNATURE, SignatureVerifier
+from crm_sync.receiver.signature import SIGNATURE, TIMESTAMP, SignatureVerifier
 from crm_sync.store import DatabaseDown
 from crm_sync.store.models import Account, SignatureMode, Source
 from crm_sync.telemetry import metrics
@@ -75,7 +75,7 @@ def _raw() -> bytes:
         raise Refusal(400, "incomplete", "The delivery ended before all of it was there.") from None
 
 
-def _stored(runtime: Runtime, token: str, raw: bytes, headers: EnvironHeaders, mimetype: str) -> Ingested:
+def _stored(runtime: Runtime, token: str, raw: bytes, headers: Headers, mimetype: str) -> Ingested:
     """Accept the delivery within the time there is; whatever goes wrong with that is a Refusal."""
     deadline: Deadline = current_app.extensions["crm_sync_deadline"]
     try:
@@ -87,20 +87,25 @@ def _stored(runtime: Runtime, token: str, raw: bytes, headers: EnvironHeaders, m
     except PayloadError as error:
         raise Refusal(400, error.code, str(error)) from error
     except (*DatabaseDown, Overdue) as error:
-        log.error("database_unavailable", error=type(error).__name__)
-        raise Refusal(
-            503, "database_unavailable", "The delivery could not be stored: the database does not answer."
+        # What SQLAlchemy raises quotes the row, and with it a customer's words: its name must do.
+        raise _not_stored(
+            "database_unavailable", type(error).__name__, "the database does not answer"
         ) from None
-    except (SQLAlchemyError, ConfigError) as error:
-        # An error of SQLAlchemy quotes the row, and with it a customer's words.
-        words = str(error) if isinstance(error, ConfigError) else type(error).__name__
-        log.error("delivery_not_stored", error=words)
-    except Exception:
-        log.exception("delivery_not_stored")
-    raise Refusal(503, "not_stored", "The delivery could not be stored; the service's log says why.")
+    except SQLAlchemyError as error:
+        raise _not_stored("not_stored", type(error).__name__, "the database refuses it") from None
+    except ConfigError as error:
+        raise _not_stored("not_stored", str(error), "the service is not configured as it should be") from None
+    except Exception as error:
+        log.exception("delivery_failed")
+        raise _not_stored("not_stored", type(error).__name__, "the service has a fault") from None
 
 
-def _accept(runtime: Runtime, token: str, raw: bytes, headers: EnvironHeaders, mimetype: str) -> Ingested:
+def _not_stored(code: str, error: str, why: str) -> Refusal:
+    log.error("delivery_not_stored", code=code, error=error)
+    return Refusal(503, code, f"The delivery could not be stored: {why}.")
+
+
+def _accept(runtime: Runtime, token: str, raw: bytes, headers: Headers, mimetype: str) -> Ingested:
     account = _account(runtime, token)
     if account is None:
         raise Refusal(404, "unknown_token", "No account is connected under this address.")
@@ -117,7 +122,7 @@ def _accept(runtime: Runtime, token: str, raw: bytes, headers: EnvironHeaders, m
     return ingest(runtime.store, account, body.parse(raw), arrival, runtime.now())
 
 
-def _authenticate(runtime: Runtime, account: Account, raw: bytes, headers: EnvironHeaders) -> None:
+def _authenticate(runtime: Runtime, account: Account, raw: bytes, headers: Headers) -> None:
     """Check the signature as the account wants it; the address itself is the proof where nothing is signed."""
     if account.signature == SignatureMode.OFF:
         return
@@ -125,12 +130,13 @@ def _authenticate(runtime: Runtime, account: Account, raw: bytes, headers: Envir
     secrets = [runtime.store.keyring.decrypt(secret) for secret in stored if secret]
     if account.signature == SignatureMode.OPTIONAL and (not secrets or SIGNATURE not in headers):
         return
-    SignatureVerifier(
+    verifier = SignatureVerifier(
         secrets, window_s=runtime.config.signature_window_s, clock=lambda: runtime.now().timestamp()
-    ).verify(raw, headers)
+    )
+    verifier.verify(raw, signature=headers.get(SIGNATURE, ""), timestamp=headers.get(TIMESTAMP, ""))
 
 
-def _delivery_id(headers: EnvironHeaders) -> str | None:
+def _delivery_id(headers: Headers) -> str | None:
     """The delivery's own id. One that is cut off could be another one's, so an odd one counts as none."""
     given = headers.get(DELIVERY, "")
     return given if given.isprintable() and 0 < len(given) <= DELIVERY_ID_LIMIT else None

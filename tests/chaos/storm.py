@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import random
-import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import TextIO
 
 import requests
 
@@ -25,30 +23,32 @@ SEND_S = 30.0
 class Street:
     """The day, played by a thread of its own at an even pace; it can be held up so that no delivery is under way."""
 
-    def __init__(self, system: System, steps: list[day.Step], seconds: float) -> None:
-        self.played = day.Played()
+    def __init__(self, system: System, plan: Sequence[day.Step], seconds: float) -> None:
+        self.plan = plan
         self.steps = 0
-        self.error: BaseException | None = None
         self._system = system
-        self._plan = steps
-        self._pause_s = seconds / max(1, len(steps))
+        self._played: day.Played | None = None
+        self._error: BaseException | None = None
+        self._pause_s = seconds / max(1, len(plan))
         self._turn = threading.Lock()
-        self._given_up = threading.Event()
         self._thread = threading.Thread(target=self._play, name="day", daemon=True)
 
     @property
     def over(self) -> bool:
-        """Whether the last step was made."""
+        """Whether the day is over."""
         return not self._thread.is_alive()
 
     def start(self) -> None:
         """Let the day begin."""
         self._thread.start()
 
-    def end(self) -> None:
-        """Let no further step happen."""
-        self._given_up.set()
-        self._thread.join(SEND_S)
+    def expected(self) -> Mapping[int, day.Expected]:
+        """After the day: what must be known of each conversation, by its id in Chatwoot."""
+        if self._played is None:
+            raise RuntimeError("The day did not come to its end.") from self._error
+        return {
+            self._played.conversations[number]: one for number, one in day.expected(self.plan).items()
+        }
 
     @contextmanager
     def held_up(self) -> Iterator[None]:
@@ -59,23 +59,18 @@ class Street:
 
     def _play(self) -> None:
         try:
-            for step in self._plan:
-                with self._turn:
-                    self._step(step)
-                self.steps += 1
-                if self._given_up.wait(self._pause_s):
-                    return
-        except BaseException as error:  # noqa: BLE001 - whoever waits for the day raises it
-            self.error = error
+            with self._turn:
+                self._played = day.play(self._system.chatwoot, self.plan, on_step=self._stepped)
+        except Exception as error:  # noqa: BLE001 - whoever asks for the end of the day is told
+            self._error = error
 
-    def _step(self, step: day.Step) -> None:
-        played = day.play(self._system.chatwoot, [_renamed(step, self.played)])
-        self.played.contacts.update(played.contacts)
-        self.played.conversations.update(played.conversations)
-
-
-def _renamed(step: day.Step, _played: day.Played) -> day.Step:
-    return step
+    def _stepped(self, _step: day.Step) -> None:
+        self.steps += 1
+        self._turn.release()
+        try:
+            time.sleep(self._pause_s)
+        finally:
+            self._turn.acquire()
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,6 +87,7 @@ class Storm:
     def __init__(self, system: System, street: Street, seed: int, say: Callable[[str], None]) -> None:
         self.system = system
         self.street = street
+        self.struck = 0
         self._say = say
         self._random = random.Random(seed)
         self._order = self._deal()
@@ -101,6 +97,7 @@ class Storm:
         fault = next(self._order)
         self._say(fault.words)
         fault.strike(self, self._random)
+        self.struck += 1
         self.mend()
 
     def pause(self, least_s: float, most_s: float) -> None:
@@ -202,8 +199,3 @@ FAULTS = (
     Fault("GLPI is down for a while", _glpi_down),
     Fault("GLPI forgets all sessions", _expire),
 )
-
-
-def to_stderr(words: str, stream: TextIO | None = None) -> None:
-    """Says what happens to whoever watches."""
-    print(words, file=stream or sys.stderr, flush=True)
