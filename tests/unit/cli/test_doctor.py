@@ -97,7 +97,7 @@ def test_a_new_installation_is_well_and_the_doctor_leaves_it_as_it_was(
 def test_the_exit_status_is_1_and_the_last_line_says_which_when_a_check_failed(
     config: Config, clean_environment: pytest.MonkeyPatch
 ) -> None:
-    clean_environment.setenv("CRM_SYNC_LEASE_S", "10")
+    clean_environment.setenv("CRM_SYNC_LEASE_S", "34")
     answer = crm_sync("doctor", "--json")
     assert answer.status == 1
     assert answer.objects[-1] == {"error": "unwell", "message": "1 check failed: lease."}
