@@ -1,16 +1,20 @@
 """A CRM of a few lines, in memory, that can fail at every point: what the engine's promises are tested on.
 
 It keeps a notebook with a page for each contact and a line for each message. Each page and line carries its marker,
-so that a lost answer can be looked up. Faults are given in advance, one for each write or read to come.
+so that a lost answer can be looked up. Faults are given in advance, one for each write or read to come. Its calls are
+reported as those of a real client are, so that limits hold for them, and it counts how many it had at a time.
 """
 
 from __future__ import annotations
 
+import threading
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
+from crm_sync.crms import http
 from crm_sync.crms.base import App, HookView, Link, Local, Manifest, Port, Remote, SetupResult
 from crm_sync.errors import Duplicate, OutcomeUnknown, Retriable, ServerFault, Skip, Unauthorized
 from crm_sync.events import Event, EventName
@@ -35,40 +39,76 @@ class Notebook:
     searches: int = 0
     updates: list[tuple[str, str]] = field(default_factory=list)
     unique_pages: bool = False
+    #: The system its calls are reported as.
+    system: str = "Notebook"
+    in_flight: int = 0
+    most_in_flight: int = 0
+    _guard: threading.Lock = field(default_factory=threading.Lock)
 
     def create(self, kind: str, marker: str, text: str) -> Remote:
         """Add a record; the next faults of ``before`` and ``after`` hit."""
+        with self._call("POST"):
+            return self._create(kind, marker, text)
+
+    def _create(self, kind: str, marker: str, text: str) -> Remote:
         self.writes += 1
         if self.on_write is not None:
             self.on_write()
         _raise(self.before)
-        if self.unique_pages and self.find(kind, marker, quiet=True):
+        if self.unique_pages and self._look_up(kind, marker):
             raise Duplicate("It is there already.")
-        number = len(self.records) + 1
-        self.records[number] = (kind, marker, text)
+        with self._guard:
+            number = len(self.records) + 1
+            self.records[number] = (kind, marker, text)
         _raise(self.after)
         return Remote(str(number), agreed={"text": text})
 
-    def find(self, kind: str, marker: str, *, quiet: bool = False) -> Remote | None:
+    def find(self, kind: str, marker: str) -> Remote | None:
         """The record with this marker."""
-        if not quiet:
+        with self._call("GET"):
             self.searches += 1
             _raise(self.on_search)
-        for number, (its_kind, its_marker, text) in self.records.items():
+            return self._look_up(kind, marker)
+
+    def _look_up(self, kind: str, marker: str) -> Remote | None:
+        for number, (its_kind, its_marker, text) in list(self.records.items()):
             if (its_kind, its_marker) == (kind, marker):
                 return Remote(str(number), agreed={"text": text})
         return None
 
     def update(self, number: str, text: str) -> None:
         """Change a record's text."""
-        _raise(self.before)
-        self.updates.append((number, text))
-        kind, marker, _ = self.records[int(number)]
-        self.records[int(number)] = (kind, marker, text)
+        with self._call("PUT"):
+            _raise(self.before)
+            self.updates.append((number, text))
+            kind, marker, _ = self.records[int(number)]
+            self.records[int(number)] = (kind, marker, text)
 
     def texts(self, kind: str) -> list[str]:
         """The texts of a kind, in the order they were written."""
         return [text for its_kind, _, text in self.records.values() if its_kind == kind]
+
+    @contextmanager
+    def _call(self, method: str) -> Iterator[None]:
+        """Report a call, as crms.http does. A worker that dies in it reports nothing more."""
+        observer = http._observer.get()
+        if observer is not None:
+            observer.before_call(self.system, method)
+        with self._guard:
+            self.in_flight += 1
+            self.most_in_flight = max(self.most_in_flight, self.in_flight)
+        status = 0
+        try:
+            yield
+            status = 200
+        except Killed:
+            observer = None
+            raise
+        finally:
+            with self._guard:
+                self.in_flight -= 1
+            if observer is not None:
+                observer.after_call(http.Call(self.system, method, "/", status, 0))
 
 
 def _raise(faults: deque[BaseException | None]) -> None:

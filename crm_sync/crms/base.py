@@ -57,7 +57,7 @@ class HookView:
 
     id: int
     app_id: str
-    settings: Mapping[str, Any]
+    settings: Mapping[str, Any] = field(repr=False)
     facts: Mapping[str, Any]
     chatwoot_url: str
     chatwoot_account_id: int

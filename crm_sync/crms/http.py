@@ -141,9 +141,22 @@ class Transport:
         return OutcomeUnknown(words, path=path)
 
 
+#: How a failed TLS handshake is called. Other faults of TLS may come after the request was sent.
+_HANDSHAKE = frozenset(
+    {
+        "CERTIFICATE_VERIFY_FAILED",
+        "SSLV3_ALERT_HANDSHAKE_FAILURE",
+        "TLSV1_ALERT_PROTOCOL_VERSION",
+        "UNSUPPORTED_PROTOCOL",
+        "WRONG_VERSION_NUMBER",
+    }
+)
+
+
 def _never_sent(error: requests.exceptions.ConnectionError) -> bool:
     """Whether the connection could not even be made (refused, no route, unknown host, TLS)."""
-    if isinstance(error, requests.exceptions.SSLError | requests.exceptions.ProxyError):
-        return True
     reason = getattr(error.args[0], "reason", None) if error.args else None
+    if isinstance(error, requests.exceptions.SSLError):
+        cause = reason.args[0] if isinstance(reason, Exception) and reason.args else None
+        return getattr(cause, "reason", None) in _HANDSHAKE
     return type(reason).__name__ in {"NewConnectionError", "NameResolutionError", "ConnectTimeoutError"}

@@ -23,6 +23,8 @@ WINDOW = timedelta(minutes=5)
 
 #: How an attempt is written down whose error was Retriable.
 RETRIABLE = "retriable"
+#: Attempts that tell something about the CRM. Others (skipped, deferred, failed at Chatwoot) need not have called it.
+TELLING = (RETRIABLE, "done", "failed", "unauthorized")
 
 
 def should_open(outcomes: Sequence[str]) -> bool:
@@ -40,7 +42,9 @@ def after_failure(session: Session, hook_id: int, *, now: datetime, rest_s: floa
     if hook.breaker_until is None:
         outcomes = session.scalars(
             select(Attempt.outcome)
-            .where(Attempt.hook_id == hook_id, Attempt.started_at > now - WINDOW)
+            .where(
+                Attempt.hook_id == hook_id, Attempt.started_at > now - WINDOW, Attempt.outcome.in_(TELLING)
+            )
             .order_by(Attempt.id.desc())
             .limit(200)
         ).all()

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
-from sqlalchemy import select
+from sqlalchemy import select, update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
@@ -17,7 +18,7 @@ from crm_sync.engine import accounts, apps
 from crm_sync.engine.runtime import Runtime, chatwoot_client
 from crm_sync.errors import ApiError, ConfigError, CrmSyncError
 from crm_sync.store import journal
-from crm_sync.store.models import Hook, HookState
+from crm_sync.store.models import Event, EventState, Hook, HookState
 
 
 @dataclass(frozen=True, slots=True)
@@ -231,12 +232,23 @@ def _define_attributes(runtime: Runtime, hook: Hook, app: App) -> tuple[str, ...
     return ()
 
 
+def _go_on(session: Session, hook_id: int, now: datetime) -> None:
+    """What waited for somebody to mend or resume the hook waits no longer."""
+    waiting = (Event.hook_id == hook_id, Event.state == EventState.PENDING, Event.claim.is_(None))
+    session.execute(
+        update(Event).where(*waiting, Event.next_attempt_at > now).values(next_attempt_at=now),
+        execution_options={"synchronize_session": False},
+    )
+
+
 def _set_state(runtime: Runtime, hook_id: int, state: HookState, reason: str | None) -> HookReport:
     with runtime.store.write() as session:
-        hook = get(session, hook_id)
-        hook.state, hook.state_reason, hook.updated_at = state, reason, runtime.now()
+        hook, now = get(session, hook_id), runtime.now()
         if state is HookState.ACTIVE:
             hook.breaker_until = hook.breaker_opened_at = None
+            if hook.state != HookState.ACTIVE:
+                _go_on(session, hook_id, now)
+        hook.state, hook.state_reason, hook.updated_at = state, reason, now
         waiting = journal.waiting_mailboxes(session, hook_id) if state is HookState.ACTIVE else []
     if waiting:
         runtime.alarm.wake(waiting)

@@ -25,6 +25,9 @@ log = structlog.get_logger(__name__)
 #: Mailboxes at work for each call in flight.
 PLACES_PER_CALL = 1.5
 
+#: How often dead members are looked for while there is no room, in seconds.
+LOOK_S = 0.5
+
 #: How long one look for a call that ended waits, in seconds. Shorter than Redis may take to answer.
 _WAIT_S = 1
 
@@ -66,6 +69,7 @@ class _Members:
         self._size = size
         self._hold_s = hold_s
         self._clock = clock
+        self._looked: dict[str, float] = {}
         self._script = redis.register_script(_TAKE)
 
     def take(self, key: str, claim: str) -> bool:
@@ -77,7 +81,11 @@ class _Members:
         return bool(self._script(keys=[key], args=[now, now + self._hold_s, self._size, claim]))
 
     def _free_dead(self, key: str) -> bool:
-        """Take out the members known to be dead; tells whether there were any."""
+        """Take out the members known to be dead; tells whether there were any. Looks once in a while."""
+        now = self._clock()
+        if now < self._looked.get(key, 0.0) + LOOK_S:
+            return False
+        self._looked[key] = now
         members = [member.decode() for member in cast("list[bytes]", self._redis.zrange(key, 0, -1))]
         dead = [member for member in members if owner.is_dead(member)]
         return bool(dead) and bool(self._redis.zrem(key, *dead))

@@ -10,7 +10,7 @@ from __future__ import annotations
 import time
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import structlog
 
@@ -25,7 +25,7 @@ from crm_sync.errors import ClaimLost, CrmSyncError
 from crm_sync.events import Event as HappenedEvent
 from crm_sync.locks import Busy, Mutex
 from crm_sync.store import journal, links
-from crm_sync.store.journal import PendingRow
+from crm_sync.store.journal import Gate, PendingRow
 from crm_sync.store.links import LinkRow
 from crm_sync.store.models import Account, Hook, HookState
 from crm_sync.telemetry import metrics
@@ -65,13 +65,23 @@ class LoadedHook:
 
 
 @dataclass(frozen=True, slots=True)
+class Candidate:
+    """The event whose turn it is, as it was seen; and those before it that it makes needless."""
+
+    row: PendingRow
+    merged: list[PendingRow]
+    gate: Gate
+    payload: dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
 class Taken:
-    """An event this worker holds, with all it needs to be processed."""
+    """An event this worker holds, with all it needs to be processed; or the reason why it cannot be read."""
 
     row: PendingRow
     token: str
     hook: LoadedHook
-    event: HappenedEvent
+    event: HappenedEvent | CrmSyncError
     known: list[LinkRow]
 
 
@@ -84,11 +94,13 @@ def drain(runtime: Runtime, mailbox: str) -> None:
             return
         try:
             with runtime.mutexes.hold(keys.mailbox_lock(mailbox), turn.token) as mutex:
-                again = turn.run(mutex)
+                ours = turn.run(mutex)
         except Busy:
             return
         finally:
             turn.leave_place()
+        # Only now: whoever came while we held the mutex has gone away again, and counts on us.
+        again = turn.due_in() if ours else None
         if again is None:
             return
         if again > 0:
@@ -112,19 +124,19 @@ class _Turn:
         self.has_place = False
         self.held_since = time.monotonic()
 
-    def run(self, mutex: Mutex) -> float | None:
-        """Process what is due. Returns in how many seconds there is more to do (0: at once), None: not for us."""
+    def run(self, mutex: Mutex) -> bool:
+        """Process what is due; False when another worker has taken over."""
         self.mutex = mutex
         try:
             self._process()
         except ClaimLost as lost:
             metrics.LOCK_LOST.inc()
             log.warning("claim_lost", mailbox=self.mailbox, reason=str(lost))
-            return None
+            return False
         # What is written to Chatwoot needs no place at the CRM.
         self.leave_place()
         mirror.write_back(self.runtime, self.mailbox)
-        return self._due_in()
+        return True
 
     def take_place(self) -> bool:
         """Take one of the hook's places; where there is none the mailbox waits in line, and is woken in its turn."""
@@ -143,6 +155,20 @@ class _Turn:
             self.runtime.alarm.disarm(woken)
             self.runtime.alarm.wake([woken])
 
+    def due_in(self) -> float | None:
+        """In how many seconds the first event is due; None when there is none, or the hook does not take any."""
+        now = self.runtime.now()
+        with self.runtime.store.read() as session:
+            rows = _sorted(journal.pending(session, self.mailbox))
+            if not rows:
+                return None
+            gate = journal.gate(session, self.hook_id)
+            if gate is None or gate.state != HookState.ACTIVE:
+                return None
+            if gate.breaker_until is not None and _rests(gate, now):
+                return (gate.breaker_until - now).total_seconds()
+        return max(0.0, _wait_s(rows[0], now))
+
     # -- the stay ------------------------------------------------------------------------------------------------
 
     def _process(self) -> None:
@@ -153,7 +179,7 @@ class _Turn:
                 return
             taken = self._work(taken)
         if taken is not None:
-            with self.runtime.store.write() as session:
+            with self.runtime.store.write(durable=False) as session:
                 journal.wait(
                     session,
                     taken.row.id,
@@ -164,49 +190,61 @@ class _Turn:
                 )
 
     def _take(self) -> Taken | None:
-        with self.runtime.store.write(durable=False) as session:
-            return self._claim_next(session)
+        candidate = self._look()
+        if candidate is None:
+            return None
+        claimed = self.runtime.store.write_together(
+            lambda session: self._claim(session, candidate), durable=False
+        )
+        return self._load(candidate) if claimed else None
 
-    def _claim_next(self, session: Session) -> Taken | None:
-        """Claim the first event of the mailbox, if it is due and its hook can take it."""
+    def _look(self, ended: int | None = None) -> Candidate | None:
+        """Whose turn it is, once the event ``ended`` has ended. Only reads, so that no writer waits for it."""
         now = self.runtime.now()
-        gate = journal.gate(session, self.hook_id)
-        if gate is None or gate.state != HookState.ACTIVE:
-            return None
-        rows = self._merged(session, _sorted(journal.pending(session, self.mailbox)), now)
-        if not rows or _wait_s(rows[0], now) > 0:
-            return None
-        if gate.breaker_until is not None and not (
-            gate.breaker_until <= now
-            and breaker.may_probe(
-                session, self.hook_id, gate.breaker_until, now=now, rest_s=self.runtime.config.breaker_rest_s
-            )
+        with self.runtime.store.read() as session:
+            gate = journal.gate(session, self.hook_id)
+            if gate is None or gate.state != HookState.ACTIVE or _rests(gate, now):
+                return None
+            waiting = _sorted([row for row in journal.pending(session, self.mailbox) if row.id != ended])
+            merged, rows = _merged(waiting, now)
+            if not rows or _wait_s(rows[0], now) > 0:
+                return None
+            return Candidate(rows[0], merged, gate, journal.payload(session, rows[0].id))
+
+    def _claim(self, session: Session, candidate: Candidate) -> bool:
+        """Claim it, unless somebody was quicker, and end what it makes needless."""
+        now = self.runtime.now()
+        gate = candidate.gate
+        if gate.breaker_until is not None and not breaker.may_probe(
+            session, self.hook_id, gate.breaker_until, now=now, rest_s=self.runtime.config.breaker_rest_s
         ):
-            return None
+            return False
         self.probing = gate.breaker_until is not None
-        row = rows[0]
-        if not journal.claim(session, row, self.token, now + self._lease):
-            return None
-        hook = self._hook(session, gate.version)
-        event = payloads.read(journal.payload(session, row.id))
-        known = links.load(session, self.hook_id, records_of(event))
-        return Taken(row, self.token, hook, event, known)
+        if not journal.claim(session, candidate.row, self.token, now + self._lease):
+            return False
+        for row in candidate.merged:
+            journal.supersede(session, row, candidate.row.id, now)
+        return True
+
+    def _load(self, candidate: Candidate) -> Taken:
+        """What is needed to process an event that is claimed, and committed, by now."""
+        known: list[LinkRow] = []
+        event: HappenedEvent | CrmSyncError
+        with self.runtime.store.read() as session:
+            hook = self._hook(session, candidate.gate.version)
+            try:
+                event = payloads.read(candidate.payload)
+                known = links.load(session, self.hook_id, records_of(event))
+            except CrmSyncError as error:
+                event = error
+        return Taken(candidate.row, self.token, hook, event, known)
 
     def _hook(self, session: Session, version: int) -> LoadedHook:
         """The hook, loaded anew when its settings have changed."""
         if self.loaded is None or self.loaded.row.version != version:
-            row = session.get_one(Hook, self.hook_id, populate_existing=True)
+            row = session.get_one(Hook, self.hook_id)
             self.loaded = LoadedHook(row, row.account, self.runtime.view(row, row.account))
         return self.loaded
-
-    def _merged(self, session: Session, rows: list[PendingRow], now: datetime) -> list[PendingRow]:
-        """The waiting events, after those were ended whose change the next one carries as well."""
-        while rows and rows[0].claim is None and _wait_s(rows[0], now) <= 0:
-            newer = superseding([_turn_of(row) for row in rows[:2]])
-            if newer is None or not journal.supersede(session, rows[0], newer.id, now):
-                break
-            rows = rows[1:]
-        return rows
 
     def _work(self, taken: Taken) -> Taken | None:
         """Process an event, commit its outcome and claim the next one."""
@@ -228,8 +266,10 @@ class _Turn:
         )
         port: JournalPort | None = None
         try:
+            if isinstance(taken.event, CrmSyncError):
+                raise taken.event
             view = taken.hook.view
-            port = self._port(taken)
+            port = self._port(taken, taken.event)
             client = self.runtime.client(view, taken.hook.row.version)
             processor = apps.find(view.app_id).processor(client, port)
             result = attempt(taken.event, processor, observer, policy)
@@ -238,8 +278,9 @@ class _Turn:
                 raise
             result = verdict(error, policy)
         duration_ms = round((time.monotonic() - started) * 1000)
-        # Not durable: after a power cut the claims say what has to be looked up and done again.
-        with self.runtime.store.write(durable=False) as session:
+        candidate = self._look(ended=taken.row.id) if result.state is not None else None
+
+        def write(session: Session) -> tuple[list[str], bool]:
             self._end(session, taken, result)
             if port is not None:
                 port.write(session)
@@ -253,12 +294,14 @@ class _Turn:
                 error=result.error,
                 calls=observer.as_json(),
             )
-            woken = self._learn(session, result)
-            following = self._claim_next(session) if result.state is not None else None
+            return self._learn(session, result), candidate is not None and self._claim(session, candidate)
+
+        # Not durable: after a power cut the claims say what has to be looked up and done again.
+        woken, claimed = self.runtime.store.write_together(write, durable=False)
         self._tell(taken, result)
         if woken:
             self.runtime.alarm.wake(woken)
-        return following
+        return self._load(candidate) if candidate is not None and claimed else None
 
     def _end(self, session: Session, taken: Taken, result: Verdict) -> None:
         if result.state is not None:
@@ -319,7 +362,7 @@ class _Turn:
 
     # -- parts ---------------------------------------------------------------------------------------------------
 
-    def _port(self, taken: Taken) -> JournalPort:
+    def _port(self, taken: Taken, event: HappenedEvent) -> JournalPort:
         def fence(session: Session) -> None:
             journal.renew(session, taken.row.id, taken.token, self.runtime.now() + self._lease)
 
@@ -333,7 +376,7 @@ class _Turn:
             now=self.runtime.now,
             unknown_settle=timedelta(seconds=self.runtime.config.unknown_settle_s),
             fence=fence,
-            event=taken.event,
+            event=event,
             known=taken.known,
         )
 
@@ -350,20 +393,6 @@ class _Turn:
         self.runtime.places.take(self.hook_id, self.token, self.mailbox)
         self.held_since = time.monotonic()
 
-    def _due_in(self) -> float | None:
-        """In how many seconds the first event is due; None when there is none, or the hook does not take any."""
-        now = self.runtime.now()
-        with self.runtime.store.read() as session:
-            rows = _sorted(journal.pending(session, self.mailbox))
-            if not rows:
-                return None
-            gate = journal.gate(session, self.hook_id)
-            if gate is None or gate.state != HookState.ACTIVE:
-                return None
-            if gate.breaker_until is not None and gate.breaker_until > now:
-                return (gate.breaker_until - now).total_seconds()
-        return max(0.0, _wait_s(rows[0], now))
-
     @property
     def _lease(self) -> timedelta:
         return timedelta(seconds=self.runtime.config.lease_s)
@@ -372,6 +401,21 @@ class _Turn:
     def _call_s(self) -> float:
         config = self.runtime.config
         return min(config.connect_timeout_s + config.read_timeout_s + MARGIN_S, config.lease_s)
+
+
+def _rests(gate: Gate, now: datetime) -> bool:
+    return gate.breaker_until is not None and gate.breaker_until > now
+
+
+def _merged(rows: list[PendingRow], now: datetime) -> tuple[list[PendingRow], list[PendingRow]]:
+    """Those of the first events whose change the next one carries as well, and the rest. All of them are due."""
+    needless: list[PendingRow] = []
+    while len(rows) > 1 and rows[0].claim is None and max(_wait_s(row, now) for row in rows[:2]) <= 0:
+        if superseding([_turn_of(row) for row in rows[:2]]) is None:
+            break
+        needless.append(rows[0])
+        rows = rows[1:]
+    return needless, rows
 
 
 def _turn_of(row: PendingRow) -> Waiting:

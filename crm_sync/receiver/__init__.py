@@ -19,7 +19,8 @@ def create_app(runtime: Runtime | None = None) -> Flask:
         runtime = service.runtime()
         logging.configure(runtime.config)
     app = Flask(__name__)
-    app.config["MAX_CONTENT_LENGTH"] = runtime.config.max_body_bytes
+    # A body sent in chunks is cut off there without a word; by the byte too much it is known.
+    app.config["MAX_CONTENT_LENGTH"] = runtime.config.max_body_bytes + 1
     app.extensions["crm_sync_runtime"] = runtime
     app.extensions["crm_sync_deadline"] = Deadline()
     app.register_blueprint(webhooks.blueprint)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from typing import TypeVar
 
 from crm_sync.errors import CrmSyncError
@@ -21,7 +21,10 @@ class Overdue(CrmSyncError):
 
 
 class Deadline:
-    """Runs work with a time limit. After one that ran out, others are refused at once for a moment."""
+    """Runs work with a time limit. After one that ran out, others are refused at once for a moment.
+
+    Unless what was overdue ends before that.
+    """
 
     def __init__(
         self,
@@ -45,8 +48,15 @@ class Deadline:
         try:
             return future.result(timeout=self._limit_s)
         except TimeoutError:
-            if not future.cancel() and future.done():
+            never_began = future.cancel()
+            if not never_began and future.done():
                 # It raised this itself, or ended at the very last moment.
                 return future.result()
             self._rest_until = self._clock() + self._rest_s
+            if not never_began:
+                future.add_done_callback(self._go_on)
             raise Overdue("The database does not answer.") from None
+
+    def _go_on(self, _ended: Future[T]) -> None:
+        """What was overdue has ended: the database answers again."""
+        self._rest_until = 0.0

@@ -11,6 +11,7 @@ from datetime import timedelta
 
 import structlog
 from flask import Blueprint, Response, current_app, jsonify, request
+from gunicorn.http.errors import ParseException
 from sqlalchemy import select
 from sqlalchemy.exc import SQLAlchemyError
 from werkzeug.datastructures import Headers
@@ -52,7 +53,9 @@ def receive(token: str) -> tuple[Response, int]:
     runtime: Runtime = current_app.extensions["crm_sync_runtime"]
     with metrics.INGEST_DURATION.time():
         try:
-            result = _stored(runtime, token, _raw(), request.headers, request.mimetype)
+            result = _stored(
+                runtime, token, _raw(runtime.config.max_body_bytes), request.headers, request.mimetype
+            )
         except Refusal as refusal:
             metrics.DELIVERIES_REFUSED.labels(refusal.code).inc()
             log.warning("delivery_refused", status=refusal.status, code=refusal.code, reason=refusal.message)
@@ -65,14 +68,24 @@ def receive(token: str) -> tuple[Response, int]:
     return jsonify(accepted=len(result.events), events=list(result.events), ignored=result.ignored), 202
 
 
-def _raw() -> bytes:
+def _raw(limit: int) -> bytes:
+    """All bytes of the body."""
+    too_large = Refusal(413, "too_large", f"The delivery is larger than {limit} bytes.")
     try:
-        return request.get_data(cache=False)
+        raw = request.get_data(cache=False)
     except RequestEntityTooLarge:
-        limit = current_app.config["MAX_CONTENT_LENGTH"]
-        raise Refusal(413, "too_large", f"The delivery is larger than {limit} bytes.") from None
-    except (ClientDisconnected, OSError):
-        raise Refusal(400, "incomplete", "The delivery ended before all of it was there.") from None
+        raise too_large from None
+    except (ClientDisconnected, OSError, ParseException):
+        raise _incomplete() from None
+    if len(raw) > limit:
+        raise too_large
+    if len(raw) < (request.content_length or 0):
+        raise _incomplete()
+    return raw
+
+
+def _incomplete() -> Refusal:
+    return Refusal(400, "incomplete", "The delivery broke off before all of it was there.")
 
 
 def _stored(runtime: Runtime, token: str, raw: bytes, headers: Headers, mimetype: str) -> Ingested:
@@ -138,7 +151,7 @@ def _authenticate(runtime: Runtime, account: Account, raw: bytes, headers: Heade
 
 def _delivery_id(headers: Headers) -> str | None:
     """The delivery's own id. One that is cut off could be another one's, so an odd one counts as none."""
-    given = headers.get(DELIVERY, "")
+    given = headers.get(DELIVERY, "").strip()
     return given if given.isprintable() and 0 < len(given) <= DELIVERY_ID_LIMIT else None
 
 

@@ -52,7 +52,9 @@ class Store:
         # Threads of one process queue here rather than poll the file's lock.
         self._turn = threading.Lock() if engine.dialect.name == "sqlite" else nullcontext()
         # PostgreSQL gathers commits by itself.
-        self._together = Together(self.write) if engine.dialect.name == "sqlite" else None
+        self._together = (
+            Together(lambda durable: self.write(durable=durable)) if engine.dialect.name == "sqlite" else None
+        )
 
     @contextmanager
     def read(self) -> Iterator[Session]:
@@ -69,15 +71,15 @@ class Store:
         with self._turn, self._writers[durable].begin() as session:
             yield session
 
-    def write_together(self, work: Callable[[Session], T]) -> T:
-        """Carry out a durable write; on SQLite in one commit with those of other threads, which is much quicker.
+    def write_together(self, work: Callable[[Session], T], *, durable: bool = True) -> T:
+        """Carry out a write; on SQLite in one commit with those of other threads, which is much quicker.
 
         Raises what the work raises, and then nothing of it is written.
         """
         if self._together is None:
-            with self.write() as session:
+            with self.write(durable=durable) as session:
                 return work(session)
-        return self._together.run(work)
+        return self._together.run(work, durable=durable)
 
     def close(self) -> None:
         """Give all connections back to the server."""
@@ -105,6 +107,11 @@ def open_store(config: Config) -> Store:
             connect_args={
                 "connect_timeout": CONNECT_TIMEOUT_S,
                 "application_name": "crm_sync",
+                # A host that vanished without a word is noticed by these.
+                "keepalives_idle": 20,
+                "keepalives_interval": 5,
+                "keepalives_count": 3,
+                "tcp_user_timeout": 10_000,
                 "options": f"-c lock_timeout={LOCK_TIMEOUT_S}s -c timezone=UTC",
             },
         )

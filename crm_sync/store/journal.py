@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, cast
 
-from sqlalchemy import CursorResult, Executable, Table, bindparam, exists, insert, or_, select, update
+from sqlalchemy import CursorResult, Executable, Table, bindparam, exists, func, insert, or_, select, update
 from sqlalchemy.orm import Session
 
 from crm_sync import owner
@@ -179,16 +179,17 @@ def message_payloads(
 
 
 def due_mailboxes(session: Session, now: datetime, *, late: timedelta, limit: int) -> list[str]:
-    """Mailboxes whose first event has been due for ``late`` and whose hook can take it, oldest first.
+    """Mailboxes whose first event has been due for ``late`` and whose hook can take it, longest waiting first.
 
-    Left out are those behind an event that waits for its next attempt, and those another worker is busy with.
+    Left out are those behind an event that waits for its next attempt, and those a living worker is busy with.
     """
+    busy = _busy_mailboxes(session, now)
     earlier = _event_table.alias().c
     held_back = exists().where(
         earlier.mailbox == _events.mailbox,
         earlier.state == EventState.PENDING,
         earlier.position < _events.position,
-        or_(earlier.next_attempt_at > now, earlier.claimed_until > now),
+        earlier.next_attempt_at > now,
     )
     rows = session.execute(
         select(_events.mailbox)
@@ -201,10 +202,18 @@ def due_mailboxes(session: Session, now: datetime, *, late: timedelta, limit: in
             ~held_back,
         )
         .group_by(_events.mailbox)
-        .order_by(_events.mailbox)
-        .limit(limit)
+        .order_by(func.min(_events.next_attempt_at), _events.mailbox)
+        .limit(limit + len(busy))
     )
-    return [row[0] for row in rows]
+    return [row[0] for row in rows if row[0] not in busy][:limit]
+
+
+def _busy_mailboxes(session: Session, now: datetime) -> set[str]:
+    """Mailboxes with an event in the hand of a worker that is not known to be dead."""
+    held = select(_events.mailbox, _events.claim).where(
+        _events.claim.is_not(None), _events.state == EventState.PENDING, _events.claimed_until > now
+    )
+    return {mailbox for mailbox, claim in session.execute(held) if not owner.is_dead(claim)}
 
 
 def waiting_mailboxes(session: Session, hook_id: int, limit: int = 10_000) -> list[str]:

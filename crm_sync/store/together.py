@@ -1,8 +1,9 @@
-"""Durable writes of several threads in one commit.
+"""Writes of several threads in one commit.
 
-On SQLite every durable commit waits for the disk, one after another. Threads that have to wait for each other anyway
-put their work into one transaction: whoever gets the turn carries out what has gathered meanwhile, each piece behind a
-savepoint of its own, and commits once. Nobody returns before the disk has it.
+On SQLite one transaction writes at a time, and a durable one waits for the disk. Threads that have to wait for each
+other anyway put their work into one transaction: whoever gets the turn carries out what has gathered meanwhile, each
+piece behind a savepoint of its own, and commits once. Nobody returns before the commit; it is durable if one of the
+pieces is to be.
 """
 
 from __future__ import annotations
@@ -19,27 +20,27 @@ from sqlalchemy.orm import Session
 T = TypeVar("T")
 
 #: A piece of work and what becomes of it.
-_Piece = tuple[Callable[[Session], Any], "Future[Any]"]
+_Piece = tuple[Callable[[Session], Any], "Future[Any]", bool]
 
 #: Most pieces in one transaction, so that nobody waits long for strangers.
 BATCH = 64
 
 
 class Together:
-    """Runs work in shared transactions. ``begin`` opens one that is committed when its block ends."""
+    """Runs work in shared transactions. ``begin(durable)`` opens one that is committed when its block ends."""
 
-    def __init__(self, begin: Callable[[], AbstractContextManager[Session]]) -> None:
+    def __init__(self, begin: Callable[[bool], AbstractContextManager[Session]]) -> None:
         self._begin = begin
         self._waiting: deque[_Piece] = deque()
         self._turn = threading.Lock()
 
-    def run(self, work: Callable[[Session], T]) -> T:
-        """The result of the work once it is on the disk, or what it raised; then nothing of it was written."""
+    def run(self, work: Callable[[Session], T], *, durable: bool) -> T:
+        """The result of the work once it is committed, or what it raised; then nothing of it was written."""
         future: Future[T] = Future()
-        self._waiting.append((work, future))
+        self._waiting.append((work, future, durable))
         with self._turn:
             # Whoever had the turn before may have done our work already.
-            if not future.done():
+            while not future.done():
                 self._carry_out()
         return future.result()
 
@@ -47,10 +48,10 @@ class Together:
         pieces = [self._waiting.popleft() for _ in range(min(BATCH, len(self._waiting)))]
         results: list[tuple[Future[Any], Any, BaseException | None]] = []
         try:
-            with self._begin() as session:
-                results = [(future, *_attempt(session, work)) for work, future in pieces]
+            with self._begin(any(durable for _, _, durable in pieces)) as session:
+                results = [(future, *_attempt(session, work)) for work, future, _ in pieces]
         except BaseException as error:
-            for _, future in pieces:
+            for _, future, _ in pieces:
                 future.set_exception(error)
             if not isinstance(error, Exception):
                 raise

@@ -16,11 +16,11 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[2]))
 
-from crm_sync.engine.runtime import Runtime  # noqa: E402 - found through the line above
-from crm_sync.sandbox import day  # noqa: E402
-from tests.chaos.judge import Judgement, judge  # noqa: E402
-from tests.chaos.storm import WORKERS, Storm, Street  # noqa: E402
-from tests.system import System, counts, running, write_backs  # noqa: E402
+from crm_sync.engine.runtime import Runtime
+from crm_sync.sandbox import day
+from tests.chaos.judge import Judgement, judge
+from tests.chaos.storm import WORKERS, Storm, Street
+from tests.system import System, counts, running, write_backs
 
 #: How long the day lasts, in seconds.
 SECONDS = 45.0
@@ -43,7 +43,9 @@ Say = Callable[[str], None]
 
 def run(seed: int, seconds: float, *, faults_at_least: int = 0, size: float = 1.0, say: Say) -> Judgement:
     """One fault run. ``size`` is how large the day is, compared with the usual one."""
-    plan = day.plan(seed, contacts=round(44 * size), conversations=round(64 * size), messages=round(320 * size))
+    plan = day.plan(
+        seed, contacts=round(44 * size), conversations=round(64 * size), messages=round(320 * size)
+    )
     glpi, chatwoot = {**GLPI, "seed": seed}, {**CHATWOOT, "seed": seed}
     say(f"Starting the service (seed {seed}).")
     with running(
@@ -59,11 +61,13 @@ def run(seed: int, seconds: float, *, faults_at_least: int = 0, size: float = 1.
             storm.blow()
         storm.calm()
         say("The day is over and everything runs again; waiting until all is quiet.")
-        wait_settled(system, runtime, QUIET_S, say)
+        wait_settled(system, runtime, QUIET_S, say, meanwhile=storm.mend)
         return judge(system, runtime, street.expected())
 
 
-def wait_settled(system: System, runtime: Runtime, timeout_s: float, say: Say) -> bool:
+def wait_settled(
+    system: System, runtime: Runtime, timeout_s: float, say: Say, meanwhile: Callable[[], None] = lambda: None
+) -> bool:
     """Wait until every delivery is sent, every event ended and every write-back done; whether they are."""
     deadline = time.monotonic() + timeout_s
     told = time.monotonic()
@@ -75,6 +79,7 @@ def wait_settled(system: System, runtime: Runtime, timeout_s: float, say: Say) -
         if time.monotonic() - told > TELL_EVERY_S:
             told = time.monotonic()
             say(_figures(system, runtime))
+        meanwhile()
         time.sleep(POLL_S)
     say(f"Not everything ended within {timeout_s:g} s.")
     return False
@@ -95,10 +100,14 @@ def main() -> None:
     parser = argparse.ArgumentParser(description="The fault run of crm_sync.")
     parser.add_argument("--seconds", type=float, default=SECONDS, help="how long the day lasts (default 45)")
     parser.add_argument("--seed", type=int, default=None, help="the same seed plans the same day and faults")
-    parser.add_argument("--size", type=float, default=1.0, help="how large the day is, compared with the usual one")
+    parser.add_argument(
+        "--size", type=float, default=1.0, help="how large the day is, compared with the usual one"
+    )
     options = parser.parse_args()
     seed = random.randrange(10_000) if options.seed is None else options.seed
-    judgement = run(seed, options.seconds, size=options.size, say=lambda words: print(words, file=sys.stderr, flush=True))
+    judgement = run(
+        seed, options.seconds, size=options.size, say=lambda words: print(words, file=sys.stderr, flush=True)
+    )
     for words in judgement.problems:
         print(words, file=sys.stderr)
     if not judgement.passed:

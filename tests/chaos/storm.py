@@ -46,9 +46,7 @@ class Street:
         """After the day: what must be known of each conversation, by its id in Chatwoot."""
         if self._played is None:
             raise RuntimeError("The day did not come to its end.") from self._error
-        return {
-            self._played.conversations[number]: one for number, one in day.expected(self.plan).items()
-        }
+        return {self._played.conversations[number]: one for number, one in day.expected(self.plan).items()}
 
     @contextmanager
     def held_up(self) -> Iterator[None]:
@@ -105,7 +103,7 @@ class Storm:
         time.sleep(self._random.uniform(least_s, most_s))
 
     def mend(self) -> None:
-        """Start what is not running, as a supervisor does."""
+        """Start what is not running, as a supervisor does (kombu ends a worker whose Redis died at a bad moment)."""
         for name, process in list(self.system.processes.items()):
             if process.poll() is not None and name != "redis":
                 self._say(f"{name} ended by itself with status {process.returncode}; it is started again")

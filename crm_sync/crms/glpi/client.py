@@ -1,167 +1,75 @@
 """GLPI's REST API (apirest.php), and nothing else: sessions, one method an endpoint, answers as the error tree.
 
-One login serves a process: the session token is kept and renewed when GLPI says it is gone. Safe to share by
-threads. What GLPI means is read from the code in its answer, not from the status alone (contracts/glpi): 400 stands
-for gone, forbidden and invalid alike, and a 200 that is not JSON is its page for a database that is down.
+One login serves a process: the session token is kept, and renewed when GLPI says that it is gone or shows that it is
+out of date. Safe to share by threads: however many need a login, one logs in and all go on with what came of it.
+
+What GLPI means is read by :mod:`crm_sync.crms.glpi.answers`.
 """
 
 from __future__ import annotations
 
 import threading
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+import time
+from collections.abc import Callable, Mapping, Sequence
+from copy import copy
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
 from typing import Any
 
+from crm_sync.crms.glpi.answers import SYSTEM, SessionOver, read_answer
 from crm_sync.crms.http import SAFE_METHODS, Response, Transport
-from crm_sync.errors import (
-    ApiError,
-    Duplicate,
-    NotFound,
-    OutcomeUnknown,
-    RateLimited,
-    Rejected,
-    ServerFault,
-    Unauthorized,
+from crm_sync.errors import ApiError, NotFound, OutcomeUnknown, Rejected, Retriable, ServerFault
+
+#: How long GLPI's time zone is believed to stay what it is: it moves with daylight saving time.
+OFFSET_KEEP_S = 3600.0
+_QUARTER = timedelta(minutes=15)
+
+#: Refusals that an old session may be the reason of: its rights and entities are those of its login.
+_MAY_BE_OUTDATED = frozenset(
+    {"ERROR_RIGHT_MISSING", "ERROR_GLPI_ADD", "ERROR_GLPI_UPDATE", "ERROR_GLPI_DELETE"}
 )
-
-SYSTEM = "GLPI"
-
-#: Codes that mean the session is over: log in once, repeat once.
-_SESSION_OVER = frozenset({"ERROR_SESSION_TOKEN_INVALID", "ERROR_SESSION_TOKEN_MISSING"})
-
-#: Codes of refused credentials, with the setting to mend and what to do.
-CREDENTIAL_ERRORS = {
-    "ERROR_WRONG_APP_TOKEN_PARAMETER": ("app_token", "GLPI does not know this application token."),
-    "ERROR_APP_TOKEN_PARAMETERS_MISSING": ("app_token", "GLPI wants an application token."),
-    "ERROR_GLPI_LOGIN_USER_TOKEN": (
-        "user_token",
-        "GLPI does not know this API token, or its user is switched off. Copy it anew from the user's Remote "
-        "access keys (API token, not personal token).",
-    ),
-    "ERROR_GLPI_LOGIN": ("user_token", "GLPI refuses the login."),
-    "ERROR_LOGIN_PARAMETERS_MISSING": ("user_token", "GLPI did not see an API token."),
-    "ERROR_LOGIN_WITH_CREDENTIALS_DISABLED": ("user_token", "GLPI does not allow this kind of login."),
-    "ERROR_NOT_ALLOWED_IP": (
-        "app_token",
-        "No API client of GLPI allows the address of this machine. Widen the range in Setup > General > API.",
-    ),
-}
-
-#: What GLPI adds to its error texts, for programmers rather than for people.
-_TAIL = "; view documentation in your browser"
-
-
-class SessionOver(ServerFault):
-    """GLPI no longer knows our session."""
 
 
 @dataclass(frozen=True, slots=True)
 class _Session:
-    token: str
-    offset: timedelta | None = None
+    token: str = field(repr=False)
 
 
-def read_answer(response: Response, method: str, path: str) -> Any:
-    """The JSON of an answer that is success; raises the error tree's word for everything else.
+@dataclass(frozen=True, slots=True)
+class _Offset:
+    """How far GLPI's dates are ahead of UTC, and when (by the client's clock) that was measured."""
 
-    The one place where GLPI's answers are judged (facts: 200 that is no proof, error arrays).
-    """
-    body = _json(response)
-    if body is None:
-        raise _not_json(response, method, path)
-    code, words = _error_of(body)
-    if code is None:
-        if response.status_code < 400:
-            return body
-        code, words = "ERROR", str(body)
-    raise _error(response.status_code, code, words, method, path)
-
-
-def _json(response: Response) -> Any:
-    if "json" not in response.headers.get("Content-Type", ""):
-        return None
-    try:
-        return response.json()
-    except ValueError:
-        return None
-
-
-def _error_of(body: Any) -> tuple[str | None, str | None]:
-    if isinstance(body, list) and body and isinstance(body[0], str) and body[0].startswith("ERROR"):
-        words = body[1] if len(body) > 1 else None
-        return body[0], _for_people(words) if isinstance(words, str) else None
-    return None, None
-
-
-def _for_people(words: str) -> str:
-    """GLPI's sentence without its link, and without the SQL that GLPI 11 quotes (it holds people's data)."""
-    return words.partition(_TAIL)[0].partition(" in SQL query")[0].strip()
-
-
-def _not_json(response: Response, method: str, path: str) -> ApiError:
-    status = response.status_code
-    if status == 429:
-        return RateLimited(
-            "GLPI's web server asks us to slow down.",
-            status=status,
-            path=path,
-            retry_after_s=_retry_after_s(response),
-        )
-    if status == 413:
-        return Rejected("GLPI's web server refuses this as too large.", status=status, path=path)
-    if 300 <= status < 500:
-        return ServerFault(
-            f"The address of GLPI's API answers {status} with something that is not the API.",
-            status=status,
-            path=path,
-        )
-    words = f"GLPI answered {status} with a page instead of data; it may be in maintenance or without its database."
-    if method in SAFE_METHODS:
-        return ServerFault(words, status=status, path=path, body=response.text)
-    return OutcomeUnknown(words, status=status, path=path, body=response.text)
-
-
-def _retry_after_s(response: Response) -> float | None:
-    value = response.headers.get("Retry-After", "")
-    return float(value) if value.isdigit() else None
-
-
-def _error(status: int, code: str, words: str | None, method: str, path: str) -> ApiError:
-    where: dict[str, Any] = {"status": status, "code": code, "path": path}
-    if code in _SESSION_OVER:
-        return SessionOver("GLPI no longer knows our session.", **where)
-    if code in CREDENTIAL_ERRORS:
-        return Unauthorized(CREDENTIAL_ERRORS[code][1], **where)
-    if code == "ERROR" and path in {"/initSession", "/getGlpiConfig"} and status == 400:
-        return Unauthorized(words or "GLPI's API is switched off (Setup > General > API).", **where)
-    if code == "ERROR_ITEM_NOT_FOUND" or (code == "ERROR_GLPI_UPDATE" and words is None):
-        return NotFound("GLPI has no such record (any more).", **where)
-    if code == "ERROR_GLPI_ADD" and not words:
-        return Duplicate("GLPI has this already.", **where)
-    if status >= 500:
-        broken = ServerFault if method in SAFE_METHODS else OutcomeUnknown
-        return broken(f"GLPI answered {status}. {words or ''}".strip(), **where)
-    return Rejected(f"GLPI refused: {words or code}", **where)
+    value: timedelta
+    at: float
 
 
 class GlpiClient:
     """A method for each endpoint in use. All of them raise the error tree.
 
-    ``api_url`` ends with /apirest.php. Dates go in and out as aware times; GLPI's own are naive in the zone of its
-    server, which is measured once a session.
+    ``api_url`` ends with /apirest.php. Dates go in as aware times; GLPI's own are naive in the zone of its server,
+    which is measured. ``clock`` counts seconds from any moment on.
     """
 
     def __init__(
-        self, api_url: str, app_token: str, user_token: str, *, timeouts_s: tuple[float, float] = (3.0, 30.0)
+        self,
+        api_url: str,
+        app_token: str,
+        user_token: str,
+        *,
+        timeouts_s: tuple[float, float] = (3.0, 30.0),
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.api_url = api_url.rstrip("/")
         self._http = Transport(self.api_url, system=SYSTEM, timeouts_s=timeouts_s)
         self._app_token = app_token
         self._user_token = user_token
+        self._clock = clock
         self._session: _Session | None = None
         self._login = threading.Lock()
+        self._logins = 0
+        self._refused: ApiError | None = None
+        self._offset: _Offset | None = None
         self._measuring = threading.Lock()
 
     # -- the session ---------------------------------------------------------------------------------------------
@@ -181,16 +89,33 @@ class GlpiClient:
         """Log out, if logged in (GET /killSession)."""
         with self._login:
             session, self._session = self._session, None
-            if session is not None:
-                self._request("GET", "/killSession", session)
+        if session is not None:
+            self._request("GET", "/killSession", session)
 
     def _current(self, stale: _Session | None = None) -> _Session:
-        """The session to use; a new one when there is none or the one given has run out."""
+        """The session to use; a new one when there is none or the one given is of no use any more.
+
+        Who waits while another thread logs in gets the session of that login, or its failure.
+        """
+        seen = self._logins
         with self._login:
-            if self._session is None or (stale is not None and self._session.token == stale.token):
-                self.init_session()
-            assert self._session is not None  # noqa: S101 - init_session sets it or raises
-            return self._session
+            if self._session is not None and self._session != stale:
+                return self._session
+            if self._refused is not None and self._logins != seen:
+                raise copy(self._refused)
+            self._session, self._refused = None, None
+            try:
+                return _Session(self.init_session())
+            except ApiError as error:
+                self._refused = error
+                raise
+            finally:
+                self._logins += 1
+
+    def _drop(self, stale: _Session) -> None:
+        with self._login:
+            if self._session == stale:
+                self._session = None
 
     def _request(
         self,
@@ -213,16 +138,39 @@ class GlpiClient:
     ) -> tuple[Response, Any]:
         """Make a call within the session and return its answer, known to be success, and the answer's JSON.
 
-        When the session has run out it is renewed once, and the call repeated once: GLPI did not act on it.
+        Where the session may be at fault it is renewed once, and the call repeated once if GLPI did not act on it.
         """
+        before = self._session
         session = self._current()
         response = self._request(method, path, session, params=params, body=body)
         try:
             return response, read_answer(response, method, path)
-        except SessionOver:
-            session = self._current(stale=session)
-            response = self._request(method, path, session, params=params, body=body)
-            return response, read_answer(response, method, path)
+        except ApiError as error:
+            renewed = self._renewed(error, session, method, fresh=session != before)
+            if renewed is None:
+                raise
+        response = self._request(method, path, renewed, params=params, body=body)
+        return response, read_answer(response, method, path)
+
+    def _renewed(self, error: ApiError, session: _Session, method: str, *, fresh: bool) -> _Session | None:
+        """The session to repeat a failed call with; None when that is not to be done.
+
+        ``fresh`` tells that the session was opened for this very call.
+        """
+        if isinstance(error, SessionOver):
+            return self._current(stale=session)
+        if isinstance(error, Retriable):
+            # GLPI 11 breaks on a session token of another version. Whether it did, a write cannot know.
+            if error.status == 500 and error.code is None and not fresh:
+                self._drop(session)
+                return self._current() if method in SAFE_METHODS else None
+            return None
+        if isinstance(error, Rejected) and error.code in _MAY_BE_OUTDATED and not fresh:
+            return self._current(stale=session)
+        if error.code == "ERROR":
+            # What GLPI says of a wrong parameter, and of its API when that is switched off: a login tells which.
+            self._current(stale=session)
+        return None
 
     def call(self, method: str, path: str, *, body: Any = None) -> Any:
         """Make a call and return the JSON of its answer."""
@@ -234,43 +182,48 @@ class GlpiClient:
 
     def active_profile(self) -> dict[str, Any]:
         """The profile of the service account with its rights (GET /getActiveProfile)."""
-        body: dict[str, Any] = self.get("/getActiveProfile")["active_profile"]
-        return body
+        return self._object(self.get("/getActiveProfile"), "active_profile")
 
     def full_session(self) -> dict[str, Any]:
         """The PHP session (GET /getFullSession)."""
-        body: dict[str, Any] = self.get("/getFullSession")["session"]
-        return body
+        return self._object(self.get("/getFullSession"), "session")
 
     def active_entity(self) -> int:
         """The entity the session stands in (GET /getActiveEntities)."""
-        return int(self.get("/getActiveEntities")["active_entity"]["id"])
+        return int(self._object(self.get("/getActiveEntities"), "active_entity")["id"])
 
     def version(self) -> str:
         """GLPI's version (GET /getGlpiConfig)."""
-        return str(self.get("/getGlpiConfig")["cfg_glpi"]["version"])
+        return str(self._object(self.get("/getGlpiConfig"), "cfg_glpi")["version"])
+
+    @staticmethod
+    def _object(body: Any, key: str) -> dict[str, Any]:
+        found = body.get(key) if isinstance(body, dict) else None
+        if not isinstance(found, dict):
+            raise ServerFault(f"GLPI's answer has no {key}.")
+        return found
 
     def utc_offset(self) -> timedelta:
-        """How far GLPI's naive dates are ahead of UTC, measured once a session.
+        """How far GLPI's naive dates are ahead of UTC, measured once an hour.
 
-        From the session's clock against the answer's Date header, rounded to a quarter of an hour (facts, §3).
+        From the session's clock against the answer's Date header, rounded to a quarter of an hour.
         """
-        session = self._current()
-        if session.offset is not None:
-            return session.offset
         with self._measuring:
-            known = self._current()
-            if known.offset is not None:
-                return known.offset
-            response, body = self.exchange("GET", "/getFullSession")
-            local = datetime.fromisoformat(body["session"]["glpi_currenttime"]).replace(tzinfo=UTC)
-            header = response.headers.get("Date")
-            utc = parsedate_to_datetime(header) if header else datetime.now(UTC)
-            offset = round((local - utc) / timedelta(minutes=15)) * timedelta(minutes=15)
-            with self._login:
-                if self._session is not None:
-                    self._session = _Session(self._session.token, offset)
-            return offset
+            known = self._offset
+            if known is None or self._clock() - known.at > OFFSET_KEEP_S:
+                known = self._offset = _Offset(self._measured_offset(), self._clock())
+            return known.value
+
+    def _measured_offset(self) -> timedelta:
+        response, body = self.exchange("GET", "/getFullSession")
+        told = self._object(body, "session").get("glpi_currenttime")
+        try:
+            local = datetime.fromisoformat(str(told)).replace(tzinfo=UTC)
+        except ValueError as error:
+            raise ServerFault("GLPI's session does not tell the time.", path="/getFullSession") from error
+        header = response.headers.get("Date")
+        utc = parsedate_to_datetime(header) if header else datetime.now(UTC)
+        return round((local - utc) / _QUARTER) * _QUARTER
 
     def local_date(self, moment: datetime) -> str:
         """A time as GLPI takes it: naive, full seconds, in its server's zone."""
@@ -283,9 +236,12 @@ class GlpiClient:
         body: dict[str, Any] = self.get(f"/{itemtype}/{item_id}")
         return body
 
-    def items(self, path: str, *, limit: int = 50, **params: Any) -> list[dict[str, Any]]:
+    def items(
+        self, path: str, params: Mapping[str, Any] | None = None, *, limit: int = 50
+    ) -> list[dict[str, Any]]:
         """Records of a list or of a record's sub-list; newest last unless ``sort`` and ``order`` say otherwise."""
-        rows = self.get(f"/{path}", **{"range": f"0-{limit - 1}", "get_hateoas": "false", **params})
+        asked = {"range": f"0-{limit - 1}", "get_hateoas": "false", **(params or {})}
+        rows = self.get(f"/{path}", **asked)
         return [row for row in rows if isinstance(row, dict)] if isinstance(rows, list) else []
 
     def create(self, itemtype: str, fields: Mapping[str, Any]) -> int:
@@ -305,22 +261,42 @@ class GlpiClient:
             raise Rejected(f"GLPI refused: {row.get('message') or 'no reason given'}", path=path)
 
     def delete(self, itemtype: str, item_id: int | str) -> None:
-        """Take a record away (DELETE /Itemtype/id); tickets and users go to the bin."""
-        self.call("DELETE", f"/{itemtype}/{item_id}")
+        """See that a record is away (DELETE /Itemtype/id); tickets and users go to the bin."""
+        try:
+            self.call("DELETE", f"/{itemtype}/{item_id}")
+        except Rejected as refused:
+            if refused.code != "ERROR_GLPI_DELETE" or not self._is_gone(itemtype, item_id):
+                raise
+
+    def _is_gone(self, itemtype: str, item_id: int | str) -> bool:
+        try:
+            self.item(itemtype, item_id)
+        except NotFound:
+            return True
+        return False
 
     def search(
-        self, itemtype: str, criteria: Sequence[Mapping[str, Any]], display: Sequence[int], *, limit: int = 50
+        self,
+        itemtype: str,
+        criteria: Sequence[Mapping[str, Any]],
+        display: Sequence[int],
+        *,
+        limit: int = 50,
+        binned: bool = False,
     ) -> list[dict[str, Any]]:
-        """Rows found (GET /search/Itemtype), keyed by field number as text, by id.
+        """Rows found (GET /search/Itemtype), keyed by field number as text, by id; ``binned`` looks in the bin only.
 
-        A criterion has ``field``, ``searchtype``, ``value`` and, from the second on, ``link``.
+        A criterion has ``field``, ``searchtype``, ``value`` and, from the second on, ``link``. Texts come as GLPI
+        keeps them: GLPI 10 encodes ``& < >`` here whatever the headers say.
         """
         params: dict[str, Any] = {"range": f"0-{limit - 1}", "sort": 2, "order": "ASC"}
+        if binned:
+            params["is_deleted"] = 1
         for index, criterion in enumerate(criteria):
             for key, value in criterion.items():
                 params[f"criteria[{index}][{key}]"] = value
-        for index, field in enumerate(display):
-            params[f"forcedisplay[{index}]"] = field
+        for index, number in enumerate(display):
+            params[f"forcedisplay[{index}]"] = number
         body = self.get(f"/search/{itemtype}", **params)
         rows: list[dict[str, Any]] = body.get("data", []) if isinstance(body, dict) else []
         return rows

@@ -1,24 +1,22 @@
-"""Chatwoot's records as GLPI's fields. Pure functions: no call, no clock.
+"""Chatwoot's records as GLPI's fields, and which of GLPI's users a contact is. Pure functions: no call, no clock.
 
-Contents are HTML and are always sent as an escaped text within a tag, since GLPI 10 takes a text without a tag that
-holds an entity for one that is encoded already (contracts/glpi: ticket-create-escaped-only). Names are plain text.
+Names are plain texts and are sent as they are; what is HTML is made in :mod:`crm_sync.crms.glpi.content`.
 """
 
 from __future__ import annotations
 
-import html
 import json
 import re
-from collections.abc import Mapping, Sequence
-from datetime import UTC
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
-from urllib.parse import urlsplit
 
 import phonenumbers
 
-from crm_sync.events import Attachment, Contact, Conversation, Message, SenderKind, Status
+from crm_sync.crms.glpi.content import host
+from crm_sync.events import Contact, Conversation, SenderKind, Status
 
-#: GLPI's ticket states (facts, §8).
+#: GLPI's ticket states.
 NEW, PROCESSING, PLANNED, PENDING, SOLVED, CLOSED = range(1, 7)
 
 STATUS = {
@@ -33,8 +31,8 @@ PRIORITY = {"urgent": 5, "high": 4, "medium": 3, "low": 2, None: 3}
 
 #: Columns of 255 characters: longer texts are cut silently by GLPI 10 and refused by GLPI 11.
 NAME_LIMIT = 255
-
-_MARKER = re.compile(r"crm-sync/([^/\s]+)/(\d+)/(conversation|message)/(\d+)/(?:first/(\d+)/)?")
+#: The comment is a column of 64 KiB; four bytes are the most a character takes.
+COMMENT_LIMIT = 16_000
 
 
 # -- people --------------------------------------------------------------------------------------------------------
@@ -46,13 +44,11 @@ def is_identifiable(contact: Contact) -> bool:
 
 
 def login(chatwoot_url: str, account_id: int, contact_id: int) -> str:
-    """The login of the user made for a contact. The same at every try: GLPI lets each login exist once."""
-    return f"cw-{account_id}-{contact_id}@{host(chatwoot_url)}"
+    """The login of the user made for a contact. The same at every try: GLPI lets each login exist once.
 
-
-def host(chatwoot_url: str) -> str:
-    """The host name of a Chatwoot, which tells several of them apart."""
-    return urlsplit(chatwoot_url).hostname or "chatwoot"
+    Only of characters that GLPI takes in a login.
+    """
+    return f"cw-{account_id}-{contact_id}@{host(chatwoot_url)}"[:NAME_LIMIT]
 
 
 def user_fields(contact: Contact, region: str | None = None) -> dict[str, Any]:
@@ -74,31 +70,48 @@ def user_fields(contact: Contact, region: str | None = None) -> dict[str, Any]:
 
 def split_name(name: str | None) -> tuple[str, str]:
     """First and last name, split at the first white space; one word is a first name."""
-    first, _, last = (name or "").strip().partition(" ")
-    return first[:NAME_LIMIT], last.strip()[:NAME_LIMIT]
+    first, *rest = (name or "").split(None, 1) or [""]
+    return first[:NAME_LIMIT], "".join(rest).strip()[:NAME_LIMIT]
 
 
 def international(number: str | None, region: str | None = None) -> str:
     """A telephone number in international form; what is not a valid number stays as it is."""
-    if not number:
-        return ""
-    try:
-        parsed = phonenumbers.parse(number, region)
-    except phonenumbers.NumberParseException:
-        return number[:NAME_LIMIT]
-    if not phonenumbers.is_valid_number(parsed):
-        return number[:NAME_LIMIT]
+    parsed = _parsed(number, region)
+    if parsed is None or not phonenumbers.is_valid_number(parsed):
+        return (number or "")[:NAME_LIMIT]
     return phonenumbers.format_number(parsed, phonenumbers.PhoneNumberFormat.INTERNATIONAL)
+
+
+def _parsed(number: str | None, region: str | None) -> phonenumbers.PhoneNumber | None:
+    try:
+        # 00 stands for the plus nearly everywhere, but not in every country's rules.
+        return phonenumbers.parse(re.sub(r"^\s*00", "+", number), region) if number else None
+    except phonenumbers.NumberParseException:
+        return None
 
 
 def comment(attributes: Mapping[str, Any]) -> str:
     """The contact's additional attributes as a readable comment, without the empty ones."""
-    filled = {key: value for key, value in attributes.items() if value not in ("", None, {}, [])}
-    return json.dumps(filled, ensure_ascii=False, sort_keys=True) if filled else ""
+    filled = _filled(attributes)
+    return json.dumps(filled, ensure_ascii=False, sort_keys=True)[:COMMENT_LIMIT] if filled else ""
+
+
+def _filled(value: Any) -> Any:
+    """A JSON value without anything empty in it."""
+    if isinstance(value, Mapping):
+        pairs = ((key, _filled(item)) for key, item in value.items())
+        return {key: item for key, item in pairs if not _is_empty(item)}
+    if isinstance(value, list | tuple):
+        return [item for item in map(_filled, value) if not _is_empty(item)]
+    return value.strip() if isinstance(value, str) else value
+
+
+def _is_empty(value: Any) -> bool:
+    return value is None or (isinstance(value, str | dict | list) and not value)
 
 
 def email_input(email: str) -> dict[str, Any]:
-    """How an address is added to a user: under a negative key, since others name rows of anybody's (facts, §7)."""
+    """How an address is added to a user: under a negative key, since others name rows of anybody's."""
     return {"_useremails": {"-1": email}, "_default_email": -1} if email else {}
 
 
@@ -108,53 +121,120 @@ def user_input(fields: Mapping[str, Any]) -> dict[str, Any]:
     return {**columns, **email_input(str(fields.get("email") or ""))}
 
 
-def user_criteria(contact: Contact, login_name: str, region: str | None = None) -> list[dict[str, Any]]:
-    """One search for everybody who may be this contact: by login, by e-mail, by telephone as written or formatted.
+# -- finding people ------------------------------------------------------------------------------------------------
 
-    Anchored ``contains``: ``equals`` never matches an address (contracts/glpi: search-user-email-equals).
+_LOGIN, _ID, _EMAIL, _PHONE, _ACTIVE, _PHONE2, _MOBILE = 1, 2, 5, 6, 8, 10, 11
+
+#: The columns that ``choose_user`` reads.
+USER_DISPLAY = (_LOGIN, _ID, _EMAIL, _PHONE, _ACTIVE, _PHONE2, _MOBILE)
+
+#: Fewer digits than this are in too many numbers to be looked for with anything between them.
+SHORTEST_NUMBER = 6
+
+_ENCODED = {"&#60;": "<", "&#62;": ">", "&#38;": "&"}
+
+
+@dataclass(frozen=True, slots=True)
+class FoundUser:
+    """A user that is the contact. ``own`` tells that it was made for it, by the login that only we give."""
+
+    id: int
+    own: bool
+
+
+def user_criteria(contact: Contact, login_name: str, region: str | None = None) -> list[dict[str, Any]]:
+    """One search for everybody who may be this contact: by login, by e-mail, by telephone however it is written.
+
+    Anchored ``contains``: ``equals`` never matches an address (contracts/glpi: search-user-email-equals). A number is
+    looked for by its digits with anything between them. What is found too much, ``choose_user`` leaves out.
     """
-    numbers = {
-        number for number in (contact.phone_number, international(contact.phone_number, region)) if number
-    }
-    wanted = [(1, login_name)]
-    wanted += [(5, contact.email)] if contact.email else []
-    wanted += [(field, number) for number in sorted(numbers) for field in (6, 11)]
+    wanted = [(_LOGIN, f"^{login_name}$")]
+    wanted += [(_EMAIL, f"^{form}$") for form in _forms(contact.email or "")]
+    digits = _national_digits(contact.phone_number, region)
+    if digits:
+        number = "%".join(digits) if len(digits) >= SHORTEST_NUMBER else f"^{digits}$"
+        wanted += [(field, number) for field in (_PHONE, _PHONE2, _MOBILE)]
     return [
-        {
-            **({"link": "OR"} if index else {}),
-            "field": field,
-            "searchtype": "contains",
-            "value": f"^{value}$",
-        }
+        {**({"link": "OR"} if index else {}), "field": field, "searchtype": "contains", "value": value}
         for index, (field, value) in enumerate(wanted)
     ]
 
 
-#: The columns that choose_user reads: login, id, addresses, phone, active, mobile.
-USER_DISPLAY = (1, 2, 5, 6, 8, 11)
+def _forms(text: str) -> Iterator[str]:
+    """A text as GLPI may hold it: as it is, and as a GLPI 10 encoded it before it became an 11."""
+    if text:
+        yield text
+    encoded = text.replace("&", "&#38;").replace("<", "&#60;").replace(">", "&#62;")
+    if encoded != text:
+        yield encoded
 
 
-def choose_user(rows: Sequence[Mapping[str, Any]], contact: Contact, login_name: str) -> int | None:
+def _national_digits(number: str | None, region: str | None) -> str:
+    parsed = _parsed(number, region)
+    if parsed is not None:
+        return phonenumbers.national_significant_number(parsed)
+    return re.sub(r"\D", "", number or "")
+
+
+def choose_user(
+    rows: Sequence[Mapping[str, Any]],
+    contact: Contact,
+    login_name: str,
+    *,
+    region: str | None = None,
+    never: int | None = None,
+) -> FoundUser | None:
     """Which of the users found is the contact: ours by login, else by e-mail, else by telephone; the oldest first.
 
-    Never one that is switched off. A telephone is proof only where addresses do not contradict: a number can be
-    shared by people with addresses of their own.
+    Never one that is switched off, nor ``never``: the account we work as, whose own tickets GLPI reopens. A telephone
+    is proof only where addresses do not contradict: a number can be shared by people with addresses of their own.
     """
     ranked: list[tuple[int, int]] = []
     for row in rows:
-        if str(row.get("8", 1)) == "0":
-            continue
-        addresses = {address.lower() for address in _texts(row.get("5"))}
-        if str(row.get("1", "")).lower() == login_name.lower():
-            rank = 0
-        elif contact.email and contact.email.lower() in addresses:
-            rank = 1
-        elif not contact.email or not addresses:
-            rank = 2
-        else:
-            continue
-        ranked.append((rank, int(row["2"])))
-    return min(ranked)[1] if ranked else None
+        rank = _rank(row, contact, login_name, region)
+        if rank is not None and is_active(row) and int(row[str(_ID)]) != never:
+            ranked.append((rank, int(row[str(_ID)])))
+    if not ranked:
+        return None
+    rank, number = min(ranked)
+    return FoundUser(number, own=rank == 0)
+
+
+def is_active(row: Mapping[str, Any]) -> bool:
+    """Whether the user in a row of a search is switched on."""
+    return str(row.get(str(_ACTIVE), 1)) != "0"
+
+
+def has_login(row: Mapping[str, Any], login_name: str) -> bool:
+    """Whether the user in a row of a search has this login."""
+    return str(row.get(str(_LOGIN), "")).lower() == login_name.lower()
+
+
+def _rank(row: Mapping[str, Any], contact: Contact, login_name: str, region: str | None) -> int | None:
+    addresses = {_decoded(address).lower() for address in _texts(row.get(str(_EMAIL)))}
+    if has_login(row, login_name):
+        return 0
+    if contact.email and contact.email.lower() in addresses:
+        return 1
+    wanted = _dialled(contact.phone_number, region)
+    numbers = [text for field in (_PHONE, _PHONE2, _MOBILE) for text in _texts(row.get(str(field)))]
+    near = region or _region_of(contact.phone_number)
+    same = wanted and any(_dialled(number, near) == wanted for number in numbers)
+    return 2 if same and not (contact.email and addresses) else None
+
+
+def _dialled(number: str | None, region: str | None) -> str:
+    """What is dialled: the number in E.164, or the digits of what is no number."""
+    parsed = _parsed(number, region)
+    if parsed is not None:
+        return phonenumbers.format_number(parsed, phonenumbers.PhoneNumberFormat.E164)
+    return re.sub(r"\D", "", number or "")
+
+
+def _region_of(number: str | None) -> str | None:
+    """The country of an international number: people there write theirs without its code."""
+    parsed = _parsed(number, None)
+    return phonenumbers.region_code_for_number(parsed) if parsed is not None else None
 
 
 def _texts(value: Any) -> list[str]:
@@ -163,21 +243,14 @@ def _texts(value: Any) -> list[str]:
     return [str(item) for item in values if item]
 
 
+def _decoded(text: str) -> str:
+    """A text of a search as it was meant: GLPI 10 keeps the three special characters encoded."""
+    for code, character in _ENCODED.items():
+        text = text.replace(code, character)
+    return text
+
+
 # -- tickets -------------------------------------------------------------------------------------------------------
-
-
-def marker(
-    chatwoot_url: str, account_id: int, kind: str, record_id: int, first_message: int | None = None
-) -> str:
-    """What identifies a record of ours within a content. Ends in a slash, so that 81 is not found in 812."""
-    text = f"crm-sync/{host(chatwoot_url)}/{account_id}/{kind}/{record_id}/"
-    return f"{text}first/{first_message}/" if first_message is not None else text
-
-
-def first_message_in(content: str) -> int | None:
-    """The id of the message that a ticket's content was made from, as its marker tells."""
-    found = _MARKER.search(content)
-    return int(found[5]) if found and found[5] else None
 
 
 def ticket_state(conversation: Conversation) -> dict[str, Any]:
@@ -199,75 +272,15 @@ def title(conversation: Conversation) -> str:
     return f"Conversation #{conversation.id}"
 
 
-def ticket_content(conversation: Conversation, first: Message | None, mark: str) -> str:
-    """The ticket's description: the conversation's first public message, or who it is with."""
-    if first is None:
-        text = paragraph(f"New conversation from {conversation.contact.name or 'an unknown contact'}")
-    else:
-        text = message_body(first)
-    return text + hidden(mark)
-
-
-def followup_content(message: Message, mark: str) -> str:
-    """A message as a followup: who and when, what was written, what was attached."""
-    return paragraph(heading(message), strong=True) + message_body(message) + hidden(mark)
-
-
-def heading(message: Message) -> str:
-    """Who wrote a message, and when."""
-    name = (
-        message.sender.name
-        or {
-            SenderKind.CONTACT: "Customer",
-            SenderKind.AGENT: "Agent",
-            SenderKind.BOT: "Bot",
-            SenderKind.SYSTEM: "Chatwoot",
-        }[message.sender.kind]
-    )
-    return f"[{message.created_at.astimezone(UTC):%Y-%m-%d %H:%M:%S} UTC] {name}:"
-
-
-def message_body(message: Message) -> str:
-    """What a message says and carries, as HTML."""
-    parts = [paragraph(message.content)] if message.content else []
-    if message.attachments:
-        items = "".join(f"<li>{attachment(item)}</li>" for item in message.attachments)
-        parts.append(f"<p>Attachments:</p><ul>{items}</ul>")
-    return "".join(parts)
-
-
-def attachment(item: Attachment) -> str:
-    """An attachment as a link, or in words where there is nothing to link to."""
-    label = html.escape(item.name or item.file_type)
-    if item.latitude is not None and item.longitude is not None:
-        return f"{label} ({item.latitude}, {item.longitude})"
-    link = f'<a href="{html.escape(item.url)}">{label}</a>' if item.url and is_web(item.url) else label
-    return f"{link}: {html.escape(item.transcript)}" if item.transcript else link
-
-
-def is_web(url: str) -> bool:
-    """Whether an address is one a browser may follow from within GLPI."""
-    return urlsplit(url).scheme in {"http", "https"}
-
-
-def paragraph(text: str, *, strong: bool = False) -> str:
-    """A plain text as one HTML paragraph."""
-    escaped = html.escape(text, quote=False).replace("\r\n", "\n").replace("\n", "<br>")
-    return f"<p><strong>{escaped}</strong></p>" if strong else f"<p>{escaped}</p>"
-
-
-def hidden(mark: str) -> str:
-    """A marker that readers do not see."""
-    return f"<!-- {mark} -->"
-
-
 def ticket_url(api_url: str, ticket_id: str) -> str:
     """Where people open a ticket."""
-    base = re.sub(r"/(apirest\.php|api\.php(/v1)?)/?$", "", api_url)
-    return f"{base}/front/ticket.form.php?id={ticket_id}"
+    return f"{_web_url(api_url)}/front/ticket.form.php?id={ticket_id}"
 
 
 def user_url(api_url: str, user_id: str) -> str:
     """Where people open a user."""
-    base = re.sub(r"/(apirest\.php|api\.php(/v1)?)/?$", "", api_url)
-    return f"{base}/front/user.form.php?id={user_id}"
+    return f"{_web_url(api_url)}/front/user.form.php?id={user_id}"
+
+
+def _web_url(api_url: str) -> str:
+    return re.sub(r"/(apirest\.php|api\.php(/v1)?)/?$", "", api_url)

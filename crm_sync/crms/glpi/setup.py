@@ -1,4 +1,4 @@
-"""Connecting to a GLPI: are the credentials good, may the account do its work, what are the defaults here.
+"""Connecting to a GLPI: are the credentials good, may the account do its work, do the ids in the settings exist.
 
 ``check`` changes nothing in GLPI; ``setup`` also makes what is missing. Everything wrong is said in a sentence that
 names the setting to mend.
@@ -9,7 +9,8 @@ from __future__ import annotations
 from typing import Any
 
 from crm_sync.crms.base import HookView, SetupResult
-from crm_sync.crms.glpi.client import CREDENTIAL_ERRORS, GlpiClient
+from crm_sync.crms.glpi.answers import CREDENTIAL_ERRORS
+from crm_sync.crms.glpi.client import GlpiClient
 from crm_sync.errors import ApiError, ConfigError, NotFound, Rejected, Unauthorized
 
 #: Rights as GLPI's profiles keep them: bits of a number (contracts/glpi: getactiveprofile, tech-profile).
@@ -26,6 +27,13 @@ RIGHTS = (
     ("ticket", UPDATE, "Ticket: Update"),
     ("ticket", READ_ALL_TICKETS, "Ticket: See all tickets"),
     ("followup", ADD_ALL_FOLLOWUPS, "Followup: Add to all tickets"),
+)
+
+#: The records that settings name. GLPI itself checks none of these ids when a ticket is made.
+NAMED = (
+    ("category_id", "ITILCategory", "ITIL category"),
+    ("request_source_id", "RequestType", "request source"),
+    ("default_user_id", "User", "user"),
 )
 
 SOURCE_NAME = "Chat"
@@ -56,6 +64,8 @@ def check(client: GlpiClient, hook: HookView) -> SetupResult:
         version = client.version()
         entity_id = _entity(client, hook.settings.get("entity_id"))
         session = client.full_session()
+        notes = _named(client, hook)
+        new_users = _default_profile(client)
     except ApiError as error:
         raise ConfigError(f"GLPI lets us in but does not answer as it should: {error}") from error
     missing = missing_rights(profile)
@@ -71,7 +81,9 @@ def check(client: GlpiClient, hook: HookView) -> SetupResult:
             "profile": profile.get("name"),
             "entity_id": entity_id,
             "user_id": session.get("glpiID"),
-        }
+            "default_profile_id": new_users,
+        },
+        notes=notes,
     )
 
 
@@ -83,10 +95,9 @@ def setup(client: GlpiClient, hook: HookView) -> SetupResult:
     try:
         source = _request_source(client)
     except ApiError as error:
-        return SetupResult(
-            facts=found.facts, notes=(f"No request source {SOURCE_NAME!r} could be had: {error}",)
-        )
-    return SetupResult(settings={"request_source_id": source}, facts=found.facts)
+        note = f"New tickets carry no request source, since {SOURCE_NAME!r} could not be made: {error}"
+        return SetupResult(facts=found.facts, notes=(*found.notes, note))
+    return SetupResult(settings={"request_source_id": source}, facts=found.facts, notes=found.notes)
 
 
 def missing_rights(profile: dict[str, Any]) -> list[str]:
@@ -106,8 +117,33 @@ def _entity(client: GlpiClient, wanted: int | None) -> int:
     return wanted
 
 
+def _named(client: GlpiClient, hook: HookView) -> tuple[str, ...]:
+    """See that what the settings name is there. Returns a note for each that the account may not look at."""
+    notes = []
+    for setting, itemtype, words in NAMED:
+        wanted = hook.settings.get(setting)
+        if not wanted:
+            continue
+        try:
+            client.item(itemtype, wanted)
+        except NotFound as error:
+            raise ConfigError(f"{setting}: GLPI has no {words} {wanted}.", setting=setting) from error
+        except Rejected:
+            notes.append(f"Whether GLPI has the {words} {wanted} ({setting}) this account may not see.")
+    return tuple(notes)
+
+
+def _default_profile(client: GlpiClient) -> int | None:
+    """The profile that GLPI gives to new users; None where there is none, or the account may not see it."""
+    try:
+        rows = client.items("Profile", {"searchText[is_default]": 1})
+    except Rejected:
+        return None
+    return next((int(row["id"]) for row in rows if row.get("is_default") == 1), None)
+
+
 def _request_source(client: GlpiClient) -> int:
-    rows = client.items("RequestType", **{"searchText[name]": f"^{SOURCE_NAME}$"})
+    rows = client.items("RequestType", {"searchText[name]": f"^{SOURCE_NAME}$"})
     if rows:
         return int(rows[0]["id"])
     return client.create("RequestType", {"name": SOURCE_NAME, "is_active": 1, "is_ticketheader": 1})

@@ -6,8 +6,7 @@ import threading
 from datetime import timedelta
 
 import pytest
-from hypothesis import HealthCheck, Phase, given, settings
-from hypothesis import strategies as st
+from hypothesis import HealthCheck, Phase, given, settings, strategies as st
 from sqlalchemy import delete, update
 
 from crm_sync import keys, owner

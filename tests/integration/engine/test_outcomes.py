@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import timedelta
 
 import pytest
+from sqlalchemy import update
 
-from crm_sync.store.models import EventState, HookState
+from crm_sync.locks import Mutex
+from crm_sync.store.models import Delivery, EventState, HookState
 from tests.integration.engine.conftest import Desk
 from tests.notebook import lost_answer, out_of_order, refused_credentials
 from tests.payloads import (
@@ -217,3 +221,36 @@ def test_deliveries_of_different_shape_reach_the_processor(desk: Desk) -> None:
     desk.send(message_created(101, sender=contact(), message_type="outgoing"))
     desk.drain()
     assert {event.state for event in desk.events()} == {EventState.DONE}
+
+
+def test_an_event_that_cannot_be_read_any_more_fails_in_plain_sight_and_the_rest_goes_on(desk: Desk) -> None:
+    desk.send(message_created(101))
+    desk.send(message_created(102))
+    with desk.runtime.store.write() as session:
+        session.execute(update(Delivery).where(Delivery.id == 1).values(payload={"event": "message_created"}))
+    desk.drain()
+    first, second = desk.events()
+    assert first.state == EventState.FAILED
+    assert first.outcome
+    assert second.state == EventState.DONE
+
+
+def test_an_event_that_comes_while_the_mailbox_is_being_left_is_not_left_behind(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    desk.send(message_created(101))
+    hold = desk.runtime.mutexes.hold
+
+    @contextmanager
+    def left_slowly(name: str, claim: str) -> Iterator[Mutex]:
+        """Just before the mutex is let go something comes; the worker woken for it finds it taken, and goes away."""
+        with hold(name, claim) as mutex:
+            yield mutex
+            monkeypatch.setattr(desk.runtime.mutexes, "hold", hold)
+            desk.send(message_created(102))
+            desk.drain()
+            assert desk.notebook.texts("line") == ["text 101"]
+
+    monkeypatch.setattr(desk.runtime.mutexes, "hold", left_slowly)
+    desk.drain()
+    assert desk.notebook.texts("line") == ["text 101", "text 102"]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from concurrent.futures import Future
+from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any
 
 import pytest
@@ -61,6 +61,18 @@ def test_others_are_refused_at_once_for_a_moment_after_that_and_then_tried_again
     clock.now += 1.0
     subject.run(lambda: tried.append("again"))
     assert tried == ["again"]
+
+
+def test_nobody_is_refused_any_more_when_what_was_overdue_has_ended(stuck: Any) -> None:
+    subject = Deadline(limit_s=0.01, rest_s=3600.0)
+    with pytest.raises(Overdue):
+        subject.run(stuck)
+    with pytest.raises(Overdue):
+        subject.run(lambda: 7)
+    stuck.__self__.set()
+    subject._pool.shutdown(wait=True)
+    subject._pool = ThreadPoolExecutor(1)
+    assert subject.run(lambda: 7) == 7
 
 
 def test_work_that_never_began_is_not_done_later(stuck: Any) -> None:

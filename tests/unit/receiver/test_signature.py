@@ -95,9 +95,7 @@ def test_nothing_is_accepted_when_no_secret_is_known() -> None:
     assert refusal(subject, sign("", str(NOW))).reason == "mismatch"
 
 
-@pytest.mark.parametrize(
-    ("signature", "timestamp"), [("", ""), ("", str(NOW)), (sign(SECRET, str(NOW)), "")]
-)
+@pytest.mark.parametrize(("signature", "timestamp"), [("", ""), ("", str(NOW)), (sign(SECRET, str(NOW)), "")])
 def test_a_delivery_without_signature_or_timestamp_is_unsigned(signature: str, timestamp: str) -> None:
     assert refusal(verifier(), signature, timestamp).reason == "missing"
 

@@ -1,0 +1,42 @@
+"""What the parts of the processor have in common: a client, a port, and what the hook says of all its records."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from crm_sync.crms.base import Port
+from crm_sync.crms.glpi import content
+from crm_sync.crms.glpi.client import GlpiClient
+
+USER, TICKET, FOLLOWUP = "User", "Ticket", "ITILFollowup"
+
+
+class Work:
+    """One event's access to GLPI, and to the journal, the links and Chatwoot."""
+
+    def __init__(self, client: GlpiClient, port: Port) -> None:
+        self.client = client
+        self.port = port
+        self.settings = port.hook.settings
+        self.facts = port.hook.facts
+
+    @property
+    def entity(self) -> int:
+        """The entity of tickets: the setting's, else the one the account stood in when the hook was set up."""
+        entity = self.settings.get("entity_id")
+        return int(entity if entity is not None else self.facts.get("entity_id", 0))
+
+    @property
+    def region(self) -> str | None:
+        """The country of telephone numbers without a country code."""
+        region: str | None = self.settings.get("default_region")
+        return region
+
+    def marker(self, kind: str, record_id: int) -> str:
+        """What identifies a record of ours in GLPI."""
+        hook = self.port.hook
+        return content.marker(hook.chatwoot_url, hook.chatwoot_account_id, kind, record_id)
+
+    def quietly(self, fields: dict[str, Any]) -> dict[str, Any]:
+        """Keep GLPI from mailing people what they were told in Chatwoot, unless that is wanted."""
+        return fields if self.settings["glpi_notifications"] else {**fields, "_disablenotif": True}

@@ -1,0 +1,198 @@
+"""Never more calls at a time than the ceiling allows; nobody is forgotten in the line; the dead hold nothing."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+
+import pytest
+from redis import Redis
+
+from crm_sync import keys, owner
+from crm_sync.engine.limits import Ceiling, Places
+from crm_sync.store.models import EventState
+from tests.integration.engine.conftest import Desk
+from tests.payloads import contact_created, message_created
+from tests.servers import wait_for
+
+GONE = owner.new_claim().split("/")[0] + "/99999999/1/"
+ELSEWHERE = "another-machine/1/1/"
+
+
+@pytest.fixture
+def redis(redis_url: str) -> Iterator[Redis]:
+    with keys.connect(redis_url) as client:
+        yield client
+
+
+class Time:
+    """The time of the limits, which only moves when it is told to."""
+
+    def __init__(self) -> None:
+        self.now = 1_000_000.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+@pytest.fixture
+def time() -> Time:
+    return Time()
+
+
+def places(redis: Redis, time: Time, ceiling: int = 2) -> Places:
+    """Three places for a ceiling of two."""
+    return Places(redis, ceiling=ceiling, hold_s=60, clock=time)
+
+
+# -- places ------------------------------------------------------------------------------------------------------------
+
+
+def test_places_run_out_and_a_claim_takes_only_one(redis: Redis, time: Time) -> None:
+    limit = places(redis, time)
+    claims = [owner.new_claim() for _ in range(4)]
+    assert [limit.take(1, claim, f"1:{number}") for number, claim in enumerate(claims)] == [True] * 3 + [
+        False
+    ]
+    assert limit.take(1, claims[0], "1:0"), "who has a place keeps it"
+    assert limit.take(2, claims[3], "2:0"), "another hook has places of its own"
+
+
+def test_whoever_leaves_is_told_who_waited_longest(redis: Redis, time: Time) -> None:
+    limit = places(redis, time)
+    held = [owner.new_claim() for _ in range(3)]
+    for claim in held:
+        limit.take(1, claim, "1:0")
+    for mailbox in ("1:7", "1:5", "1:6"):
+        time.now += 1
+        assert not limit.take(1, owner.new_claim(), mailbox)
+    time.now += 1
+    assert not limit.take(1, owner.new_claim(), "1:7"), "coming again does not put one back in the line"
+    assert [limit.leave(1, claim) for claim in held] == ["1:7", "1:5", "1:6"]
+    assert limit.leave(1, held[0]) is None
+
+
+def test_places_of_the_dead_are_free_at_once_and_those_of_another_machine_after_a_while(
+    redis: Redis, time: Time
+) -> None:
+    limit = places(redis, time)
+    for number in range(3):
+        redis.zadd(keys.places(1), {f"{GONE}{number}": time.now + 60})
+    assert limit.take(1, owner.new_claim(), "1:1")
+    redis.delete(keys.places(1))
+    for number in range(3):
+        redis.zadd(keys.places(1), {f"{ELSEWHERE}{number}": time.now + 60})
+    assert not limit.take(1, owner.new_claim(), "1:1")
+    time.now += 61
+    assert limit.take(1, owner.new_claim(), "1:1")
+
+
+def test_work_goes_on_without_limits_while_redis_is_away(config_without_redis: str) -> None:
+    with keys.connect(config_without_redis, timeout_s=0.2) as away:
+        limit = Places(away, ceiling=1, hold_s=60)
+        ceiling = Ceiling(away, size=1, call_s=60)
+        assert limit.take(1, "a", "1:1")
+        assert limit.leave(1, "a") is None
+        ceiling.begin(1, "a")
+        ceiling.end(1, "a")
+
+
+@pytest.fixture
+def config_without_redis() -> str:
+    return "redis://127.0.0.1:1/0"
+
+
+# -- the ceiling -------------------------------------------------------------------------------------------------------
+
+
+def test_a_call_waits_until_another_one_has_ended(redis: Redis) -> None:
+    ceiling = Ceiling(redis, size=1, call_s=60)
+    first, second = owner.new_claim(), owner.new_claim()
+    ceiling.begin(1, first)
+    begun = threading.Event()
+
+    def wait() -> None:
+        ceiling.begin(1, second)
+        begun.set()
+
+    thread = threading.Thread(target=wait)
+    thread.start()
+    assert not begun.wait(0.3)
+    ceiling.end(1, first)
+    assert begun.wait(30)
+    thread.join(30)
+    ceiling.end(1, second)
+    assert redis.zcard(keys.calls(1)) == 0
+
+
+def test_a_dead_workers_calls_are_free_at_once(redis: Redis) -> None:
+    ceiling = Ceiling(redis, size=2, call_s=3600)
+    for number in range(2):
+        redis.zadd(keys.calls(1), {f"{GONE}{number}": 4e9})
+    ceiling.begin(1, owner.new_claim())
+    assert redis.zcard(keys.calls(1)) == 1
+
+
+# -- in the engine -----------------------------------------------------------------------------------------------------
+
+
+def test_no_more_calls_are_in_flight_than_the_ceiling_allows_from_many_workers(desk: Desk) -> None:
+    contacts = range(1, 25)
+    desk.runtime.config = replace(desk.runtime.config, ceiling=3)
+    desk.runtime.ceiling = Ceiling(desk.runtime.redis, size=3, call_s=60)
+    desk.runtime.places = Places(desk.runtime.redis, ceiling=100, hold_s=60)
+    for contact_id in contacts:
+        desk.send(message_created(100 + contact_id, conversation_id=contact_id, contact_id=contact_id))
+    full = threading.Barrier(3)
+
+    def meet() -> None:
+        # The first three calls wait for each other, so that the ceiling is reached for certain.
+        if desk.notebook.writes <= 3:
+            full.wait(30)
+
+    desk.notebook.on_write = meet
+    with ThreadPoolExecutor(16) as pool:
+        list(pool.map(desk.drain, contacts))
+    assert {event.state for event in desk.events()} == {EventState.DONE}
+    assert desk.notebook.most_in_flight == 3
+
+
+def test_a_mailbox_without_a_place_lines_up_and_is_woken_by_whoever_leaves(desk: Desk) -> None:
+    desk.runtime.places = Places(desk.runtime.redis, ceiling=1, hold_s=60)
+    inside, go_on = threading.Event(), threading.Event()
+
+    def hold() -> None:
+        inside.set()
+        go_on.wait(30)
+
+    for contact_id in (1, 2, 3, 4):
+        desk.send(contact_created(contact_id))
+    desk.notebook.on_write = hold
+    holders = [threading.Thread(target=desk.drain, args=(contact_id,)) for contact_id in (1, 2)]
+    for thread in holders:
+        thread.start()
+    assert inside.wait(30)
+    wait_for(lambda: desk.runtime.redis.zcard(keys.places(desk.hook_id)) == 2, 20, "both places are taken")
+    desk.drain(3)
+    desk.drain(4)
+    assert len(desk.events(EventState.PENDING)) == 4, "nobody waits, and nothing more is begun"
+    desk.alarm.woken.clear()
+    go_on.set()
+    for thread in holders:
+        thread.join(30)
+    assert [name for name, _ in desk.alarm.woken] == [f"{desk.hook_id}:3", f"{desk.hook_id}:4"]
+    assert desk.runtime.redis.zcard(keys.places(desk.hook_id)) == 0
+
+
+def test_a_place_is_given_back_however_the_stay_ended(desk: Desk) -> None:
+    desk.send(contact_created())
+    desk.notebook.before.append(ZeroDivisionError())
+    desk.drain()
+    assert desk.runtime.redis.zcard(keys.places(desk.hook_id)) == 0
+    assert desk.runtime.redis.zcard(keys.calls(desk.hook_id)) == 0
+    redis_lock = f"lock:{keys.mailbox_lock(f'{desk.hook_id}:1')}"
+    desk.runtime.redis.set(redis_lock, f"{ELSEWHERE}x")
+    desk.drain()
+    assert desk.runtime.redis.zcard(keys.places(desk.hook_id)) == 0

@@ -1,0 +1,377 @@
+"""The client: one login for all threads, renewed when it must be; answers as the error tree; dates by GLPI's clock."""
+
+from __future__ import annotations
+
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime, timedelta
+
+import pytest
+import requests_mock as mocking
+
+from crm_sync.crms.glpi.client import OFFSET_KEEP_S, GlpiClient
+from crm_sync.errors import (
+    ApiError,
+    Duplicate,
+    NotFound,
+    OutcomeUnknown,
+    Rejected,
+    ServerFault,
+    Unauthorized,
+)
+from crm_sync.sandbox.server import html_page, lose, refuse
+from tests.unit.crms.glpi.world import Glpi, answering, page
+
+THREADS = 16
+JSON = {"Content-Type": "application/json; charset=UTF-8"}
+NOON = datetime(2026, 11, 22, 12, 0, tzinfo=UTC)
+
+
+def together(count: int, work: object) -> list[object]:
+    """The work done by so many threads at once; what each returned or raised."""
+    barrier = threading.Barrier(count)
+
+    def one(_: int) -> object:
+        barrier.wait(30)
+        try:
+            return work()  # type: ignore[operator]
+        except ApiError as error:
+            return error
+
+    with ThreadPoolExecutor(count) as pool:
+        return list(pool.map(one, range(count)))
+
+
+# -- sessions ------------------------------------------------------------------------------------------------------
+
+
+def test_one_login_serves_all_calls(glpi: Glpi) -> None:
+    glpi.client.item("Entity", 0)
+    glpi.client.item("User", 2)
+
+    assert glpi.calls() == ["GET /initSession", "GET /Entity", "GET /User"]
+
+
+def test_one_login_serves_threads_that_begin_together(glpi: Glpi) -> None:
+    found = together(THREADS, lambda: glpi.client.item("Entity", 0)["id"])
+
+    assert found == [0] * THREADS
+    assert glpi.calls().count("GET /initSession") == 1
+
+
+def test_one_login_renews_the_session_of_threads_that_lose_it_together(glpi: Glpi) -> None:
+    glpi.client.item("Entity", 0)
+    glpi.expire()
+    glpi.calls()
+
+    assert together(THREADS, lambda: glpi.client.item("Entity", 0)["id"]) == [0] * THREADS
+    assert glpi.calls().count("GET /initSession") == 1
+
+
+def test_one_refused_login_is_the_answer_for_threads_that_wait_for_it(glpi: Glpi) -> None:
+    client = glpi.connect(user_token="wrong")
+    glpi.sandbox.faults.latency_ms = 200
+    found = together(THREADS, lambda: client.item("Entity", 0))
+
+    assert {type(item) for item in found} == {Unauthorized}
+    assert len(glpi.calls()) < THREADS
+
+
+def test_a_login_is_tried_again_after_one_that_failed(glpi: Glpi) -> None:
+    glpi.sandbox.faults.down = True
+    with pytest.raises(ServerFault):
+        glpi.client.item("Entity", 0)
+    glpi.sandbox.faults.down = False
+
+    assert glpi.client.item("Entity", 0)["id"] == 0
+
+
+@pytest.mark.parametrize("write", [False, True])
+def test_an_expired_session_is_renewed_once_and_the_call_repeated_once(glpi: Glpi, *, write: bool) -> None:
+    glpi.client.item("Entity", 0)
+    glpi.expire()
+    glpi.calls()
+    if write:
+        glpi.client.create("Ticket", {"name": "x", "content": "<p>x</p>"})
+        assert glpi.calls() == ["POST /Ticket", "GET /initSession", "POST /Ticket"]
+        assert len(glpi.sandbox.state.dump()["Ticket"]) == 1
+    else:
+        glpi.client.item("Entity", 0)
+        assert glpi.calls() == ["GET /Entity", "GET /initSession", "GET /Entity"]
+
+
+def test_a_session_that_is_gone_again_at_once_is_a_fault_of_glpi() -> None:
+    with mocking.Mocker() as mock:
+        mock.get("http://glpi/apirest.php/initSession", json={"session_token": "t"}, headers=JSON)
+        mock.get(
+            "http://glpi/apirest.php/User/2",
+            status_code=401,
+            json=["ERROR_SESSION_TOKEN_INVALID", "no"],
+            headers=JSON,
+        )
+        with pytest.raises(ServerFault, match="no longer knows our session"):
+            GlpiClient("http://glpi/apirest.php", "a", "u").item("User", 2)
+        assert mock.call_count == 4
+
+
+def test_refused_credentials_are_told_apart_from_a_session_that_is_over(glpi: Glpi) -> None:
+    for given, code in (
+        ({"user_token": "wrong"}, "ERROR_GLPI_LOGIN_USER_TOKEN"),
+        ({"app_token": "wrong"}, "ERROR_WRONG_APP_TOKEN_PARAMETER"),
+        ({"app_token": ""}, "ERROR_APP_TOKEN_PARAMETERS_MISSING"),
+    ):
+        with pytest.raises(Unauthorized) as caught:
+            glpi.connect(**given).item("Entity", 0)
+        assert caught.value.code == code
+
+
+def test_an_application_token_that_is_taken_back_is_noticed_within_a_session(glpi: Glpi) -> None:
+    glpi.client.item("Entity", 0)
+    glpi.sandbox.sessions.app_token = "another"
+    with pytest.raises(Unauthorized):
+        glpi.client.item("Entity", 0)
+
+
+def test_an_api_that_is_switched_off_is_told_apart_from_a_wrong_parameter(glpi: Glpi) -> None:
+    glpi.client.item("Entity", 0)
+    with pytest.raises(Rejected):
+        glpi.client.search("User", [{"field": 99999, "searchtype": "contains", "value": "x"}], (2,))
+    glpi.sandbox.state.settings["api_enabled"] = False
+    with pytest.raises(Unauthorized, match="switched off"):
+        glpi.client.item("Entity", 0)
+
+
+def test_a_session_older_than_an_entity_is_renewed_once(glpi: Glpi) -> None:
+    glpi.client.item("Entity", 0)
+    entity = glpi.insert("Entity", name="New", completename="New", entities_id=0)
+    glpi.calls()
+    glpi.client.create("Ticket", {"name": "x", "content": "<p>x</p>", "entities_id": entity})
+
+    again = ["GET /initSession", "POST /Ticket"] if glpi.sandbox.state.flavour.is_11 else []
+    assert glpi.calls() == ["POST /Ticket", *again]
+    assert len(glpi.sandbox.state.dump()["Ticket"]) == 1
+
+
+def test_a_refusal_right_after_the_login_is_final(glpi: Glpi) -> None:
+    with pytest.raises(Rejected):
+        glpi.client.create("Ticket", {"name": "x", "content": "<p>x</p>", "entities_id": 4711})
+
+    assert glpi.calls() == ["GET /initSession", "POST /Ticket"]
+
+
+def test_rights_missing_are_asked_for_once_more_and_then_refused(glpi: Glpi) -> None:
+    client = glpi.connect(user_token=glpi.sandbox.user_tokens["self"])
+    client.active_entity()
+    glpi.calls()
+    with pytest.raises(Rejected) as caught:
+        client.items("User")
+
+    assert (caught.value.status, caught.value.code) == (403, "ERROR_RIGHT_MISSING")
+    assert glpi.calls() == ["GET /User", "GET /initSession", "GET /User"]
+
+
+def test_a_session_token_glpi_11_breaks_on_is_dropped(glpi: Glpi) -> None:
+    """As after a change of version: GLPI 11 answers a page with status 500, GLPI 10 that it does not know it."""
+    client = glpi.client
+    client.item("Entity", 0)
+    client._session = type(client._session)("not/a+token=" * 30)  # type: ignore[misc,call-arg,union-attr]
+    glpi.calls()
+
+    assert client.item("Entity", 0)["id"] == 0
+    assert glpi.calls() == ["GET /Entity", "GET /initSession", "GET /Entity"]
+
+
+def test_a_write_that_met_a_broken_glpi_is_not_repeated_but_the_session_is_dropped(glpi: Glpi) -> None:
+    glpi.client.item("Entity", 0)
+    glpi.strike(page(500, "POST"))
+    with pytest.raises(OutcomeUnknown):
+        glpi.client.create("Ticket", {"name": "x"})
+    glpi.heal()
+    glpi.calls()
+    glpi.client.item("Entity", 0)
+
+    assert glpi.calls() == ["GET /initSession", "GET /Entity"]
+
+
+def test_a_logout_closes_the_session_and_a_later_call_opens_another(glpi: Glpi) -> None:
+    glpi.client.item("Entity", 0)
+    glpi.client.kill_session()
+    glpi.client.kill_session()
+    glpi.client.item("Entity", 0)
+
+    assert [call.split("/")[1] for call in glpi.calls()] == [
+        "initSession",
+        "Entity",
+        "killSession",
+        "initSession",
+        "Entity",
+    ]
+
+
+def test_no_token_shows_when_a_client_is_printed(glpi: Glpi) -> None:
+    glpi.client.item("Entity", 0)
+    told = f"{glpi.client!r} {glpi.client._session!r}"
+
+    assert glpi.sandbox.app_token not in told
+    assert glpi.client._session is not None
+    assert glpi.client._session.token not in told
+
+
+# -- answers -------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("fault", "read", "written"),
+    [
+        (refuse, ServerFault, OutcomeUnknown),
+        (html_page, ServerFault, OutcomeUnknown),
+        (lose, ApiError, OutcomeUnknown),
+        (page(200), ServerFault, OutcomeUnknown),
+        (page(502), ServerFault, OutcomeUnknown),
+        (page(404), ServerFault, ServerFault),
+        (page(301), ServerFault, ServerFault),
+        (answering(502, {"error": "gateway"}), ServerFault, OutcomeUnknown),
+        (answering(500, ["ERROR_SQL", "x"]), ServerFault, OutcomeUnknown),
+    ],
+)
+def test_what_is_no_answer_of_the_api_is_tried_again_and_a_write_is_looked_up(
+    glpi: Glpi, fault: object, read: type[ApiError], written: type[ApiError]
+) -> None:
+    glpi.client.item("Entity", 0)
+    glpi.strike(fault)  # type: ignore[arg-type]
+    with pytest.raises(read):
+        glpi.client.item("User", 2)
+    glpi.heal()
+    glpi.client.item("Entity", 0)
+    glpi.strike(fault)  # type: ignore[arg-type]
+    with pytest.raises(written):
+        glpi.client.create("Ticket", {"name": "x"})
+
+
+def test_a_request_that_is_too_large_is_refused_for_good(glpi: Glpi) -> None:
+    glpi.client.item("Entity", 0)
+    glpi.strike(page(413))
+    with pytest.raises(Rejected, match="too large"):
+        glpi.client.create("Ticket", {"name": "x"})
+
+
+@pytest.mark.parametrize("body", [None, {}, {"session_token": ""}, {"session_token": 5}, []])
+def test_a_login_without_a_token_is_a_fault_of_glpi(glpi: Glpi, body: object) -> None:
+    glpi.strike(answering(200, body))
+    with pytest.raises(ServerFault):
+        glpi.client.init_session()
+
+
+@pytest.mark.parametrize("call", ["active_profile", "full_session", "active_entity", "version"])
+def test_an_answer_without_what_was_asked_for_is_a_fault_of_glpi(glpi: Glpi, call: str) -> None:
+    glpi.client.init_session()
+    glpi.strike(answering(200, {}))
+    with pytest.raises(ServerFault):
+        getattr(glpi.client, call)()
+
+
+def test_a_creation_without_an_id_leaves_open_whether_it_happened(glpi: Glpi) -> None:
+    glpi.client.init_session()
+    glpi.strike(answering(201, {"message": "fine"}))
+    with pytest.raises(OutcomeUnknown, match="which Ticket"):
+        glpi.client.create("Ticket", {"name": "x"})
+
+
+# -- items ---------------------------------------------------------------------------------------------------------
+
+
+def test_a_record_that_is_gone_is_not_found_whatever_is_done_with_it(glpi: Glpi) -> None:
+    with pytest.raises(NotFound):
+        glpi.client.item("Ticket", 4711)
+    with pytest.raises(NotFound):
+        glpi.client.update("Ticket", 4711, {"status": 5})
+    with pytest.raises(NotFound):
+        glpi.client.items("Ticket/4711/Ticket_User")
+    glpi.client.delete("UserEmail", 4711)
+
+
+def test_a_record_that_may_not_be_deleted_is_not_taken_for_gone(glpi: Glpi) -> None:
+    client = glpi.connect(user_token=glpi.sandbox.user_tokens["self"])
+    with pytest.raises(Rejected):
+        client.delete("Entity", 0)
+
+
+def test_an_actor_who_is_there_already_is_a_duplicate(glpi: Glpi) -> None:
+    ticket = glpi.client.create("Ticket", {"name": "x", "content": "<p>x</p>", "_users_id_requester": 3})
+    with pytest.raises(Duplicate):
+        glpi.client.create("Ticket_User", {"tickets_id": ticket, "users_id": 3, "type": 1})
+
+
+def test_a_search_that_finds_nothing_is_an_empty_list(glpi: Glpi) -> None:
+    criterion = {"field": 5, "searchtype": "contains", "value": "^nobody@example.com$"}
+    assert glpi.client.search("User", [criterion], (1, 2)) == []
+
+
+def test_a_search_finds_by_id_oldest_first_and_looks_into_the_bin_on_demand(glpi: Glpi) -> None:
+    for number in (1, 2):
+        glpi.insert("Ticket", name=f"b{3 - number}", content="mark", status=2)
+    glpi.insert("Ticket", name="c", content="mark", status=2, is_deleted=1)
+    criteria = [{"field": 21, "searchtype": "contains", "value": "mark"}]
+
+    assert [row["1"] for row in glpi.client.search("Ticket", criteria, (1, 2))] == ["b2", "b1"]
+    assert [row["1"] for row in glpi.client.search("Ticket", criteria, (1, 2), binned=True)] == ["c"]
+
+
+def test_all_followups_of_a_ticket_are_read_and_not_only_the_first_twenty(glpi: Glpi) -> None:
+    ticket = glpi.insert("Ticket", name="x", content="x", status=2)
+    for number in range(30):
+        glpi.insert("ITILFollowup", itemtype="Ticket", items_id=ticket, content=f"<p>{number}</p>")
+    rows = glpi.client.items(f"Ticket/{ticket}/ITILFollowup", {"sort": "id", "order": "DESC"}, limit=200)
+
+    assert [row["content"] for row in rows] == [f"<p>{number}</p>" for number in reversed(range(30))]
+
+
+# -- dates ---------------------------------------------------------------------------------------------------------
+
+
+def test_a_time_is_told_by_the_clock_of_glpi(glpi: Glpi) -> None:
+    assert glpi.client.local_date(NOON) == "2026-11-22 09:00:00"
+    assert glpi.client.local_date(NOON.astimezone(tz=None)) == "2026-11-22 09:00:00"
+
+
+def test_the_zone_is_measured_once_an_hour(glpi: Glpi) -> None:
+    for seconds in (0.0, 1.0, OFFSET_KEEP_S - 1):
+        glpi.clock.seconds = seconds
+        glpi.client.local_date(NOON)
+    assert glpi.calls() == ["GET /initSession", "GET /getFullSession"]
+
+    glpi.expire()
+    glpi.clock.seconds = OFFSET_KEEP_S + 1
+    glpi.client.local_date(NOON)
+    assert glpi.calls()[-1] == "GET /getFullSession"
+
+
+def test_threads_measure_the_zone_together(glpi: Glpi) -> None:
+    assert together(THREADS, glpi.client.utc_offset) == [timedelta(hours=-3)] * THREADS
+    assert glpi.calls().count("GET /getFullSession") == 1
+
+
+@pytest.mark.parametrize(
+    ("ahead_s", "hours"), [(3600, 1.0), (-12600, -3.5), (20700, 5.75), (3610, 1.0), (-5, 0.0)]
+)
+def test_the_zone_is_a_quarter_of_an_hour_exact_though_clocks_differ(ahead_s: int, hours: float) -> None:
+    local = (NOON + timedelta(seconds=ahead_s)).strftime("%Y-%m-%d %H:%M:%S")
+    with mocking.Mocker() as mock:
+        mock.get("http://glpi/apirest.php/initSession", json={"session_token": "t"}, headers=JSON)
+        mock.get(
+            "http://glpi/apirest.php/getFullSession",
+            json={"session": {"glpi_currenttime": local}},
+            headers=JSON | {"Date": "Sun, 22 Nov 2026 12:00:00 GMT"},
+        )
+        client = GlpiClient("http://glpi/apirest.php", "a", "u")
+        assert client.utc_offset() == timedelta(hours=hours)
+
+
+@pytest.mark.parametrize("told", [None, "", "soon"])
+def test_a_session_that_does_not_tell_the_time_is_a_fault_of_glpi(told: str | None) -> None:
+    with mocking.Mocker() as mock:
+        mock.get("http://glpi/apirest.php/initSession", json={"session_token": "t"}, headers=JSON)
+        body = {"session": {"glpi_currenttime": told}}
+        mock.get("http://glpi/apirest.php/getFullSession", json=body, headers=JSON)
+        with pytest.raises(ServerFault, match="time"):
+            GlpiClient("http://glpi/apirest.php", "a", "u").utc_offset()
