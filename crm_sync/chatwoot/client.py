@@ -129,8 +129,7 @@ class ChatwootClient:
         ``None`` takes one away. Chatwoot merges a contact's attributes one level deep, so only what changed
         is sent (contracts: contact_update_external_id); taking away is an endpoint of its own.
         """
-        known = self.contact(contact_id).custom_attributes if None in attributes.values() else {}
-        change = writing(known, attributes)
+        change = writing(self.contact(contact_id).custom_attributes, attributes)
         path = f"/contacts/{contact_id}"
         if change.changed:
             self._write("PUT", path, {"custom_attributes": dict(change.changed)})
