@@ -90,7 +90,10 @@ class People(Work):
     ) -> Remote | None:
         login, never = self._login(contact), self.facts.get("user_id")
         found = mapping.choose_user(rows, contact, login, region=self.region, never=never)
-        return self._remote(found.id, {**fields, "own": found.own}) if found is not None else None
+        if found is None:
+            return None
+        agreed = {**fields, "own": found.own}
+        return self._remote(found.id, agreed if self.picks_requesters else {**agreed, "seen": self.seen()})
 
     def _created(self, contact: Contact, fields: Mapping[str, Any]) -> Remote:
         login = self._login(contact)
@@ -100,6 +103,7 @@ class People(Work):
         if profile:
             # Without a profile that reaches the ticket's entity GLPI 11 drops a requester, and says nothing.
             body |= {"_profiles_id": profile, "_entities_id": self.entity, "_is_recursive": 1}
+        if profile or not self.picks_requesters:
             agreed["seen"] = self.seen()
         try:
             return self._remote(self.client.create(USER, body), agreed)

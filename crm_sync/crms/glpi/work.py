@@ -8,6 +8,9 @@ from crm_sync.crms.base import Port
 from crm_sync.crms.glpi import content
 from crm_sync.crms.glpi.client import GlpiClient
 
+#: The first major version that chooses among the requesters it is given (measured on 10.0.19 and 11.0.6).
+PICKS_REQUESTERS = 11
+
 USER, TICKET, FOLLOWUP = "User", "Ticket", "ITILFollowup"
 
 
@@ -25,6 +28,12 @@ class Work:
         """The entity of tickets: the setting's, else the one the account stood in when the hook was set up."""
         entity = self.settings.get("entity_id")
         return int(entity if entity is not None else self.facts.get("entity_id", 0))
+
+    @property
+    def picks_requesters(self) -> bool:
+        """Whether this GLPI leaves out a requester whose profile does not fit: 11 does, and says nothing."""
+        major = str(self.facts.get("version", "")).partition(".")[0]
+        return not major.isdigit() or int(major) >= PICKS_REQUESTERS
 
     @property
     def region(self) -> str | None:

@@ -8,7 +8,7 @@ import re
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -77,7 +77,6 @@ class Desk:
     glpi: GlpiSandbox
     api_url: str
     _told: int = 0
-    _held: list[Row] = field(default_factory=list)
 
     # -- what comes in -------------------------------------------------------------------------------------------
 

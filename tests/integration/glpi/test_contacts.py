@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from crm_sync.store.models import EventState
@@ -210,6 +212,39 @@ def test_a_user_of_ours_who_was_put_away_is_not_made_twice(
     assert len(desk.users()) == 1
     assert desk.events()[-1].state == EventState.FAILED
     assert desk.outcome() == f"GLPI refused: its user {user['name']}, made for this contact, {words}"
+
+
+def test_a_user_who_appears_between_the_look_and_the_creation_is_taken(desk: Desk) -> None:
+    """Another process of ours made him: GLPI refuses the second one, in words of its own language."""
+    contact = desk.chatwoot.create_contact(name="Ana", email="ana@example.com")
+    login = f"cw-3-{contact.id}@" + desk.account.chatwoot_url.removeprefix("http://").replace(":", "-")
+    made: list[int] = []
+
+    def appears(app: Any, environ: Any, start_response: Any) -> Any:
+        if environ["REQUEST_METHOD"] == "POST" and environ["PATH_INFO"].endswith("/User") and not made:
+            made.append(desk.add_user(login, "ana@example.com"))
+        return app(environ, start_response)
+
+    desk.strike(appears)
+    desk.sync()
+
+    assert [user["id"] for user in desk.users()] == made
+    assert desk.chatwoot.state.contacts[contact.id].custom_attributes["glpi_user_id"] == made[0]
+
+
+def test_a_user_whom_glpi_refuses_fails_the_event_in_the_words_of_glpi(desk: Desk) -> None:
+    def refuses(app: Any, environ: Any, start_response: Any) -> Any:
+        if environ["REQUEST_METHOD"] != "POST" or not environ["PATH_INFO"].endswith("/User"):
+            return app(environ, start_response)
+        start_response("400 Bad Request", [("Content-Type", "application/json")])
+        return [b'["ERROR_GLPI_ADD", "Un filtre ne le permet pas."]']
+
+    desk.strike(refuses)
+    desk.chatwoot.create_contact(name="Ana", email="ana@example.com")
+    desk.sync()
+
+    assert desk.events()[-1].state == EventState.FAILED
+    assert desk.outcome() == "GLPI refused: Un filtre ne le permet pas."
 
 
 # -- changes -------------------------------------------------------------------------------------------------------

@@ -15,6 +15,7 @@ from crm_sync.errors import (
     Duplicate,
     NotFound,
     OutcomeUnknown,
+    RateLimited,
     Rejected,
     ServerFault,
     Unauthorized,
@@ -253,6 +254,31 @@ def test_a_request_that_is_too_large_is_refused_for_good(glpi: Glpi) -> None:
     glpi.strike(page(413))
     with pytest.raises(Rejected, match="too large"):
         glpi.client.create("Ticket", {"name": "x"})
+
+
+@pytest.mark.parametrize(("told", "after_s"), [("7", 7.0), ("soon", None), (None, None)])
+def test_a_web_server_that_asks_to_slow_down_is_heard(told: str | None, after_s: float | None) -> None:
+    headers = {"Retry-After": told} if told else {}
+    with mocking.Mocker() as mock:
+        mock.get("http://glpi/apirest.php/initSession", status_code=429, text="slow", headers=headers)
+        with pytest.raises(RateLimited) as caught:
+            GlpiClient("http://glpi/apirest.php", "a", "u").init_session()
+    assert caught.value.retry_after_s == after_s
+
+
+@pytest.mark.parametrize("text", ["", "{", "<html>", "null"])
+def test_what_calls_itself_json_and_is_none_is_a_fault_of_glpi(text: str) -> None:
+    with mocking.Mocker() as mock:
+        mock.get("http://glpi/apirest.php/initSession", text=text, headers=JSON)
+        with pytest.raises(ServerFault, match="a page instead of data"):
+            GlpiClient("http://glpi/apirest.php", "a", "u").init_session()
+
+
+def test_an_update_that_glpi_does_not_confirm_is_refused(glpi: Glpi) -> None:
+    glpi.client.init_session()
+    glpi.strike(answering(200, [{"7": False, "message": "A rule says no"}]))
+    with pytest.raises(Rejected, match="A rule says no"):
+        glpi.client.update("Ticket", 7, {"status": 5})
 
 
 @pytest.mark.parametrize("body", [None, {}, {"session_token": ""}, {"session_token": 5}, []])
