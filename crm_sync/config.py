@@ -70,7 +70,9 @@ class Config:
     )
     connect_timeout_s: float = _option(3.0, "Connecting to Chatwoot or a CRM.", check=validate.Range(min=0.1))
     read_timeout_s: float = _option(30.0, "Waiting for an answer.", check=validate.Range(min=0.1))
-    ceiling: int = _option(8, "Calls to the CRM of one hook in flight at a time, over all workers.", check=validate.Range(min=1))
+    ceiling: int = _option(
+        8, "Calls to the CRM of one hook in flight at a time, over all workers.", check=validate.Range(min=1)
+    )
     workers: int = _option(
         2, "Processes that work on events; one keeps about one core busy.", check=validate.Range(min=1)
     )

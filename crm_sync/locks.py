@@ -37,7 +37,9 @@ class Mutexes:
         try:
             acquired = lock.acquire(blocking=False) or self._take_over(lock)
         except RedisError as error:
-            raise Busy(f"Redis does not answer ({type(error).__name__}), so there is no mutex {name}.") from error
+            raise Busy(
+                f"Redis does not answer ({type(error).__name__}), so there is no mutex {name}."
+            ) from error
         if not acquired:
             raise Busy(f"The mutex {name} is held by another worker.")
         try:

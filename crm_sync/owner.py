@@ -35,7 +35,7 @@ def _identity(pid: int) -> str:
 @lru_cache
 def _machine() -> str:
     boot = Path("/proc/sys/kernel/random/boot_id").read_text().strip()[:8]
-    namespace = os.readlink("/proc/self/ns/pid").strip("pid:[]")
+    namespace = str(Path("/proc/self/ns/pid").readlink()).strip("pid:[]")
     return f"{boot}-{namespace}"
 
 

@@ -61,7 +61,19 @@ def redis_server() -> Iterator[str]:
     # Of its own, for a test may switch persistence on.
     folder = tempfile.mkdtemp(prefix="crm_sync_redis_")
     process = children.spawn(
-        [find_server(), "--port", str(port), "--bind", _HOST, "--save", "", "--appendonly", "no", "--dir", folder],
+        [
+            find_server(),
+            "--port",
+            str(port),
+            "--bind",
+            _HOST,
+            "--save",
+            "",
+            "--appendonly",
+            "no",
+            "--dir",
+            folder,
+        ],
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
     )

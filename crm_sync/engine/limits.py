@@ -23,7 +23,7 @@ from crm_sync import keys, owner
 log = structlog.get_logger(__name__)
 
 #: Mailboxes at work for each call in flight.
-PLACES_PER_CALL = 2.0
+PLACES_PER_CALL = 1.5
 
 #: How often dead members are looked for while there is no room, in seconds.
 LOOK_S = 0.5

@@ -12,7 +12,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[2]))
 
-from tests.bench import throughput  # noqa: E402 - found through the line above
+from tests.bench import throughput
 
 BENCHES: dict[str, Callable[[], list[dict[str, object]]]] = {"throughput": throughput.run}
 

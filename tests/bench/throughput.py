@@ -11,12 +11,10 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import requests
-
 from sqlalchemy import func, select, update
 
 from crm_sync.sandbox.chatwoot.sandbox import ChatwootSandbox
 from crm_sync.store.models import Account, Attempt, SignatureMode
-
 from crm_sync.supervisor.up import worker_names
 from tests import payloads
 from tests.system import running, wait_until_quiet
@@ -86,7 +84,7 @@ def run() -> list[dict[str, object]]:
             "baseline": round(EVENTS / least_s, 1),
             "ratio": round(least_s / took_s, 3),
             "unit": "events/s",
-            "why": f"{EVENTS} waiting events of one hook, {LATENCY_MS} ms a call, against ceiling ÷ latency ÷ calls needed",
+            "why": f"{EVENTS} waiting events, {LATENCY_MS} ms a call, against ceiling ÷ latency ÷ calls needed",
         },
         {
             "name": "calls_per_event",

@@ -169,5 +169,7 @@ def test_a_configuration_cannot_be_changed() -> None:
 
 def test_a_lease_shorter_than_a_call_is_refused(clean_environment: pytest.MonkeyPatch) -> None:
     clean_environment.setenv("CRM_SYNC_LEASE_S", "33")
-    with pytest.raises(ConfigError, match="CRM_SYNC_LEASE_S must be longer than a call may take, which is 33 s"):
+    with pytest.raises(
+        ConfigError, match="CRM_SYNC_LEASE_S must be longer than a call may take, which is 33 s"
+    ):
         load()
