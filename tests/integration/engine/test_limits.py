@@ -182,7 +182,8 @@ def test_a_mailbox_without_a_place_lines_up_and_is_woken_by_whoever_leaves(desk:
     go_on.set()
     for thread in holders:
         thread.join(30)
-    assert [name for name, _ in desk.alarm.woken] == [f"{desk.hook_id}:3", f"{desk.hook_id}:4"]
+    # Each of the two who left woke one; which of them spoke first is their own affair.
+    assert {name for name, _ in desk.alarm.woken} == {f"{desk.hook_id}:3", f"{desk.hook_id}:4"}
     assert desk.runtime.redis.zcard(keys.places(desk.hook_id)) == 0
 
 
