@@ -35,11 +35,17 @@ def write_back(runtime: Runtime, mailbox: str) -> None:
             return
         account = session.get_one(Hook, due[0].hook_id).account
     chatwoot = runtime.chatwoot(account)
-    for record, links in _by_record(due).items():
-        error = _write(chatwoot, record, _missing(links))
-        with runtime.store.write() as session:
+    written = [
+        (links, _write(chatwoot, record, _missing(links))) for record, links in _by_record(due).items()
+    ]
+
+    def note(session: Session) -> None:
+        for links, error in written:
             for link in links:
                 _note(runtime, session, link, error)
+
+    # Not durable: what is forgotten in a power cut is written to Chatwoot once more, where it changes nothing.
+    runtime.store.write_together(note, durable=False)
 
 
 def due_mailboxes(session: Session, now: datetime, limit: int) -> list[str]:
