@@ -51,10 +51,11 @@ local longest = redis.call('ZPOPMIN', KEYS[2])
 return longest[1] or false
 """
 
-# One token in the list is enough to wake one waiter; it lives shortly, for a token nobody waits for is no use.
+# A token wakes one waiter. There may be as many as calls: two can end while two waiters are about to wait. They live
+# shortly, for a token nobody waits for is no use.
 _END = """
 redis.call('ZREM', KEYS[1], ARGV[1])
-if redis.call('LLEN', KEYS[2]) == 0 then
+if redis.call('LLEN', KEYS[2]) < tonumber(ARGV[2]) then
   redis.call('LPUSH', KEYS[2], 1)
   redis.call('EXPIRE', KEYS[2], 2)
 end
@@ -133,6 +134,7 @@ class Ceiling:
         self, redis: Redis, *, size: int, call_s: float, clock: Callable[[], float] = time.time
     ) -> None:
         self._redis = redis
+        self._size = size
         self._members = _Members(redis, size=size, hold_s=call_s, clock=clock)
         self._end = redis.register_script(_END)
 
@@ -147,7 +149,7 @@ class Ceiling:
     def end(self, hook_id: int, claim: str) -> None:
         """The call is over: another one may be made."""
         try:
-            self._end(keys=[keys.calls(hook_id), keys.freed(hook_id)], args=[claim])
+            self._end(keys=[keys.calls(hook_id), keys.freed(hook_id)], args=[claim, self._size])
         except RedisError as error:
             _without(error)
 

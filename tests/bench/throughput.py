@@ -42,7 +42,8 @@ def deliveries(chatwoot: ChatwootSandbox) -> Iterator[dict[str, Any]]:
                 message * 100_000 + contact_id,
                 conversation_id=conversation_id,
                 contact_id=contact_id,
-                minute=message,
+                # The first one begins the conversation.
+                minute=message - 1,
             )
 
 
