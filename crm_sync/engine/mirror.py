@@ -15,7 +15,7 @@ from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from crm_sync.engine import retry
-from crm_sync.errors import ApiError, NotFound
+from crm_sync.errors import ApiError, NotFound, Unauthorized
 from crm_sync.store.models import Hook, Link
 
 if TYPE_CHECKING:
@@ -25,6 +25,9 @@ if TYPE_CHECKING:
     from crm_sync.engine.runtime import Runtime
 
 log = structlog.get_logger(__name__)
+
+#: How long a write-back waits that Chatwoot refused because of the token, in seconds.
+UNAUTHORIZED_WAIT_S = 600.0
 
 
 def write_back(runtime: Runtime, mailbox: str) -> None:
@@ -108,6 +111,9 @@ def _note(runtime: Runtime, session: Session, link: Link, error: ApiError | None
     row.mirror_error = str(error)
     if isinstance(error, NotFound):
         row.mirror_at = None
+    elif isinstance(error, Unauthorized):
+        # A person has to renew the token (accounts connect); then it goes on by itself.
+        row.mirror_at = retry.later(runtime.now(), UNAUTHORIZED_WAIT_S)
     else:
         row.mirror_at = retry.next_attempt(
             error, row.mirror_tries, now=runtime.now(), delays_s=runtime.config.retry_delays_s

@@ -14,7 +14,7 @@ from crm_sync.sandbox.chatwoot.records import ContactRow
 from crm_sync.sandbox.chatwoot.sandbox import ChatwootSandbox
 from crm_sync.sandbox.server import SandboxServer
 from crm_sync.store import links
-from crm_sync.store.models import EventState, Link
+from crm_sync.store.models import Account, EventState, Link
 from tests.integration.engine.conftest import Desk
 from tests.payloads import contact_created, contact_updated
 
@@ -97,6 +97,28 @@ def test_a_failed_write_back_is_tried_again_without_a_call_to_the_crm(
     assert (desk.notebook.writes, desk.notebook.searches, len(desk.attempts())) == before
     (link,) = desk.links()
     assert (link.mirror_at, link.mirror_error, link.mirror_tries) == (None, None, 0)
+
+
+def test_a_write_back_goes_on_by_itself_once_the_token_is_renewed(desk: Desk, person: ContactRow) -> None:
+    keyring, account = desk.runtime.store.keyring, desk.account
+    good = account.api_token_secret
+    with desk.runtime.store.write() as session:
+        session.get_one(Account, account.id).api_token_secret = keyring.encrypt("revoked")
+    linked(desk, person)
+    assert [event.state for event in desk.events()] == [EventState.DONE]
+    (link,) = desk.links()
+    assert link.mirror_error
+    for _ in range(30):
+        desk.clock.forward(3600)
+        desk.drain(person.id)
+    assert desk.links()[0].mirror_at is not None, "it waits for a person, however long that takes"
+    with desk.runtime.store.write() as session:
+        session.get_one(Account, account.id).api_token_secret = good
+    desk.clock.forward(3600)
+    assert sweep(desk.runtime) == 1
+    desk.drain(person.id)
+    assert person.custom_attributes["notebook_page"] == 1
+    assert desk.links()[0].mirror_error is None
 
 
 def test_a_write_back_is_given_up_in_plain_sight_after_the_last_try(
