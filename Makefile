@@ -3,6 +3,8 @@
 VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
+# The lock files name everything. Left to resolve what packages ask for, some pips would look past the lock for extras.
+LOCKED := $(PIP) install --no-deps --require-hashes -r
 ARGS ?=
 # Tests run side by side; `make test ARGS="-n 0 tests/unit"` runs some of them in one process.
 PYTEST := $(BIN)/pytest -n auto --cov --cov-report=term
@@ -54,13 +56,13 @@ $(BIN)/python:
 
 $(VENV)/.runtime: requirements.lock pyproject.toml | $(BIN)/python
 	@echo "Installing crm_sync into $(VENV)" >&2
-	@$(PIP) install --require-hashes -r requirements.lock
+	@$(LOCKED) requirements.lock
 	@$(PIP) install --no-deps --no-build-isolation --editable .
 	@touch $@
 
 # What the program needs is part of what its development needs.
 $(VENV)/.dev: requirements-dev.lock requirements.lock pyproject.toml | $(BIN)/python
 	@echo "Installing crm_sync and its tools into $(VENV)" >&2
-	@$(PIP) install --require-hashes -r requirements-dev.lock
+	@$(LOCKED) requirements-dev.lock
 	@$(PIP) install --no-deps --no-build-isolation --editable .
 	@touch $(VENV)/.runtime $@
