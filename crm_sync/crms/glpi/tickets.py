@@ -3,23 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import Any
 
 from crm_sync.crms.base import Link, Local, Port, Remote
 from crm_sync.crms.glpi import content, mapping
 from crm_sync.crms.glpi.client import GlpiClient
-from crm_sync.crms.glpi.people import People
-from crm_sync.crms.glpi.work import TICKET, USER, Work
-from crm_sync.errors import Duplicate, NotFound
+from crm_sync.crms.glpi.requesters import Requesters
+from crm_sync.crms.glpi.work import TICKET, Work
 from crm_sync.events import Conversation, Direction, Event, EventName, Message
-
-#: The role of a requester among a ticket's users.
-REQUESTER = 1
-
-#: A user who was a ticket's requester this recently will be one again. GLPI drops requesters who are gone, and
-#: GLPI 11 also those it thinks unfit, without a word; so once in a while it is looked whether it took this one.
-REQUESTER_TRUSTED = timedelta(days=1)
 
 #: A conversation's first message is written together with it; Chatwoot tells both times in full seconds.
 TOGETHER = timedelta(seconds=2)
@@ -28,20 +20,20 @@ TOGETHER = timedelta(seconds=2)
 class Tickets(Work):
     """The tickets of conversations.
 
-    ``agreed`` holds the state, ``as_of`` (how new it is), ``first_message`` (the description's) and ``requester``
-    once it is known that GLPI took it.
+    ``agreed`` holds the state, ``as_of`` (how new it is), ``first_message`` (the description's) and what is known of
+    its requester (see requesters).
     """
 
-    def __init__(self, client: GlpiClient, port: Port, people: People) -> None:
+    def __init__(self, client: GlpiClient, port: Port, requesters: Requesters) -> None:
         super().__init__(client, port)
-        self.people = people
+        self.requesters = requesters
 
     def ticket(self, event: Event, conversation: Conversation) -> Link:
         """The link of a conversation to its ticket, opened if there is none. Raises Skip when it is not to be."""
         local = Local("conversation", conversation.id)
         ticket = self.port.link(local, TICKET)
         if ticket is None:
-            requester = self.people.user(conversation.contact)
+            requester = self.requesters.of(conversation.contact)
             ticket = self.port.ensure(
                 local,
                 TICKET,
@@ -50,9 +42,7 @@ class Tickets(Work):
             )
             shown = {"glpi_ticket_id": int(ticket.remote_id), "glpi_ticket_url": ticket.url}
             self.port.show(local, TICKET, shown)
-        if ticket.agreed.get("requester") is None:
-            ticket = self._with_requester(ticket, conversation)
-        return ticket
+        return self.requesters.seen_to(ticket, conversation)
 
     def update(self, ticket: Link, conversation: Conversation) -> set[str] | None:
         """Bring a ticket to its conversation's state; returns what changed, None for a state that is older.
@@ -85,9 +75,9 @@ class Tickets(Work):
             "type": self.settings["ticket_type"],
             "itilcategories_id": self.settings.get("category_id"),
             "requesttypes_id": self.settings.get("request_source_id"),
-            "_users_id_requester": int(requester.remote_id),
             "date": self.client.local_date(began) if began else None,
             **state,
+            **self.requesters.fields(requester),
         }
         given = {key: value for key, value in fields.items() if value is not None}
         ticket_id = self.client.create(TICKET, self.quietly(given))
@@ -96,9 +86,7 @@ class Tickets(Work):
             "as_of": conversation.updated_at.isoformat() if conversation.updated_at else None,
             "first_message": first.id if first else 0,
         }
-        if self._is_trusted(requester):
-            agreed["requester"] = requester.remote_id
-        return self._remote(ticket_id, agreed)
+        return self._remote(ticket_id, agreed | self.requesters.agreed(requester))
 
     def _recovered(self, conversation: Conversation) -> Remote | None:
         """The ticket that an earlier attempt opened, be it in the bin by now."""
@@ -131,43 +119,6 @@ class Tickets(Work):
             asked = self.port.chatwoot.first_messages(conversation.id)
             first = min(filter(_opens_a_ticket, asked), key=lambda message: message.id, default=first)
         return first
-
-    # -- its requester -------------------------------------------------------------------------------------------
-
-    def _is_trusted(self, user: Link) -> bool:
-        seen = user.agreed.get("seen") or {}
-        return seen.get("entity") == self.entity and (
-            self.port.now - datetime.fromisoformat(seen["at"]) < REQUESTER_TRUSTED
-        )
-
-    def _with_requester(self, ticket: Link, conversation: Conversation) -> Link:
-        """The ticket after GLPI was seen to name its requester; added where it dropped him."""
-        user = self.people.user(conversation.contact)
-        rows = self.client.items(f"{TICKET}/{ticket.remote_id}/Ticket_User")
-        named = {str(row.get("users_id")) for row in rows if row.get("type") == REQUESTER}
-        if user.remote_id not in named:
-            user = self._existing(user, conversation)
-            self._add(ticket, user)
-        elif ticket.created:
-            # Named by GLPI itself, not by an earlier attempt of ours.
-            self.port.agree(user, seen=self.people.seen())
-        return self.port.agree(ticket, requester=user.remote_id)
-
-    def _existing(self, user: Link, conversation: Conversation) -> Link:
-        """The contact's user; resolved once more when GLPI has it no longer."""
-        try:
-            self.client.item(USER, user.remote_id)
-        except NotFound:
-            self.port.forget(user)
-            return self.people.user(conversation.contact)
-        return user
-
-    def _add(self, ticket: Link, user: Link) -> None:
-        row = {"tickets_id": int(ticket.remote_id), "users_id": int(user.remote_id), "type": REQUESTER}
-        try:
-            self.client.create("Ticket_User", self.quietly(row))
-        except Duplicate:
-            return
 
 
 def _opens_a_ticket(message: Message) -> bool:

@@ -9,7 +9,8 @@ from datetime import UTC, datetime, timedelta
 import pytest
 import requests_mock as mocking
 
-from crm_sync.crms.glpi.client import OFFSET_KEEP_S, GlpiClient
+from crm_sync.crms.glpi.client import GlpiClient
+from crm_sync.crms.glpi.session import OFFSET_KEEP_S
 from crm_sync.errors import (
     ApiError,
     Duplicate,
