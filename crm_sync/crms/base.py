@@ -79,6 +79,14 @@ class Chatwoot(Protocol):
         """The oldest messages of a conversation (up to 100), oldest first, activities left out."""
         ...
 
+    def messages_after(self, conversation_id: int, message_id: int) -> Sequence[Message]:
+        """All messages newer than one, oldest first, activities left out."""
+        ...
+
+    def latest_messages(self, conversation_id: int) -> Sequence[Message]:
+        """The newest messages of a conversation (up to 20), oldest first, activities left out."""
+        ...
+
     def inbox_name(self, inbox_id: int) -> str | None:
         """What agents call the inbox."""
         ...

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from crm_sync.crms import texts
 from crm_sync.crms.base import Port
 from crm_sync.crms.glpi import content
 from crm_sync.crms.glpi.client import GlpiClient
@@ -22,6 +23,7 @@ class Work:
         self.port = port
         self.settings = port.hook.settings
         self.facts = port.hook.facts
+        self.texts = texts.load("crm_sync.crms.glpi", self.settings["language"])
 
     @property
     def entity(self) -> int:
