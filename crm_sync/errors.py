@@ -45,11 +45,15 @@ class CrmSyncError(Exception):
 
 
 class ConfigError(CrmSyncError):
-    """A setting is missing or wrong. ``setting`` names it, so that a form can mark the field."""
+    """A setting is missing or wrong. ``setting`` names it, so that a form can mark the field.
 
-    def __init__(self, message: str, *, setting: str | None = None) -> None:
-        super().__init__(message, setting=setting)
+    ``code`` is the machine's word for the kind of trouble; an app has a sentence for each of its own, by language.
+    """
+
+    def __init__(self, message: str, *, setting: str | None = None, code: str | None = None) -> None:
+        super().__init__(message, setting=setting, code=code)
         self.setting = setting
+        self.code = code
 
 
 class PayloadError(CrmSyncError):

@@ -34,7 +34,7 @@ from crm_sync.errors import ConfigError, CrmSyncError, RateLimited, Unauthorized
 def test_a_foreseen_error_has_a_code_and_one_sentence(error: Exception, code: str, part: str) -> None:
     trouble = troubles.in_words(error)
     assert trouble is not None
-    assert trouble.code == code
+    assert trouble.error == code
     assert part in trouble.message
     assert "\n" not in trouble.message
 
