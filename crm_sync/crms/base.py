@@ -53,7 +53,10 @@ class Link:
 
 @dataclass(frozen=True, slots=True)
 class HookView:
-    """What a CRM may know of its hook. ``settings`` are complete and validated, secrets included."""
+    """What a CRM may know of its hook. ``settings`` are complete and validated, secrets included.
+
+    ``language`` is that of the people who run the service, not of those who read the CRM.
+    """
 
     id: int
     app_id: str
@@ -62,6 +65,7 @@ class HookView:
     chatwoot_url: str
     chatwoot_account_id: int
     timeouts_s: tuple[float, float] = (3.0, 30.0)
+    language: str = "en"
 
 
 class Chatwoot(Protocol):

@@ -111,7 +111,7 @@ def _change(
     kept = {name: value for name, value in view.settings.items() if name not in removed}
     settings, notes = _valid(app, kept | changed, language)
     if run_setup:
-        _check(app, _with_settings(view, settings))
+        _check(app, replace(view, settings=settings))
     open_settings, secret = _parted(app, settings)
     with runtime.store.write() as session:
         row = get(session, view.id)
@@ -262,18 +262,6 @@ def _parted(app: App, settings: Mapping[str, Any]) -> tuple[dict[str, Any], dict
     """The settings stored in the open, and those stored encrypted."""
     secret = {name: value for name, value in settings.items() if name in app.manifest.secret}
     return {name: value for name, value in settings.items() if name not in secret}, secret
-
-
-def _with_settings(view: HookView, settings: Mapping[str, Any]) -> HookView:
-    return HookView(
-        id=view.id,
-        app_id=view.app_id,
-        settings=settings,
-        facts=view.facts,
-        chatwoot_url=view.chatwoot_url,
-        chatwoot_account_id=view.chatwoot_account_id,
-        timeouts_s=view.timeouts_s,
-    )
 
 
 def _define_attributes(runtime: Runtime, hook: Hook, app: App) -> tuple[str, ...]:

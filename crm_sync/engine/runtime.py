@@ -64,6 +64,7 @@ class Runtime:
             chatwoot_url=account.chatwoot_url,
             chatwoot_account_id=account.chatwoot_account_id,
             timeouts_s=(self.config.connect_timeout_s, self.config.read_timeout_s),
+            language=self.config.language,
         )
 
     def client(self, view: HookView, version: int) -> Any:
