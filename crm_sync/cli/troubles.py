@@ -15,7 +15,7 @@ from sqlalchemy.exc import (
     TimeoutError as PoolTimeoutError,
 )
 
-from crm_sync.errors import ConfigError, CrmSyncError
+from crm_sync.errors import ApiError, ConfigError, CrmSyncError
 from crm_sync.telemetry.logging import redact_text
 
 
@@ -37,7 +37,8 @@ def in_words(error: Exception) -> Trouble | None:
     if isinstance(error, ConfigError):
         return Trouble("config_error", str(error), error.setting, error.code)
     if isinstance(error, CrmSyncError):
-        return Trouble(_snake(type(error).__name__), str(error))
+        code = error.code if isinstance(error, ApiError) else None
+        return Trouble(_snake(type(error).__name__), str(error), code=code)
     for kinds, words in _FORESEEN:
         if isinstance(error, kinds):
             return words(error)

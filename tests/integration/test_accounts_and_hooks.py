@@ -474,6 +474,19 @@ def test_a_change_to_settings_that_contradict_each_other_changes_nothing(world: 
     assert (world.hook().settings, world.hook().version) == (before.settings, before.version)
 
 
+def test_a_setting_that_is_newer_than_its_hook_has_its_default(world: World) -> None:
+    world.connect()
+    world.add()
+    with world.runtime.store.write() as session:
+        row = session.get_one(Hook, 1)
+        row.settings = {name: value for name, value in row.settings.items() if name != "language"}
+    view = world.runtime.view(world.hook(), world.account())
+    assert view.settings["language"] == "en"
+    (event,) = _arrive(world)
+    mailbox.drain(world.runtime, "1:1")
+    assert _state(world, event) == "done"
+
+
 def test_a_hook_is_not_added_to_an_account_whose_feature_is_off(world: World) -> None:
     world.connect()
     features.switch(world.runtime, 1, "crm_integration", on=False)

@@ -45,6 +45,16 @@ def test_the_setting_to_mend_is_named_when_there_is_one() -> None:
     assert trouble.setting == "app_token"
 
 
+def test_what_it_is_more_exactly_is_told_where_that_has_a_name() -> None:
+    for error in (
+        ConfigError("Wrong.", code="rights_missing"),
+        Unauthorized("Wrong.", code="rights_missing"),
+    ):
+        trouble = troubles.in_words(error)
+        assert trouble is not None
+        assert trouble.code == "rights_missing"
+
+
 @pytest.mark.parametrize(
     "error", [ValueError("x"), ProgrammingError("SELECT", {}, Exception("no such table"))]
 )

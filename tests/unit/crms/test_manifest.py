@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import sys
 from dataclasses import replace
 from importlib.resources import files
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -74,6 +76,22 @@ def test_an_app_says_everything_about_its_settings(app_id: str) -> None:
     assert all(schema["description"] and schema["type"] for schema in properties.values())
     assert found.events
     assert len({(one.model, one.key) for one in found.attributes}) == len(found.attributes)
+
+
+@pytest.mark.parametrize("odd", ["hook_type: inbox", "allow_multiple_hooks: true"])
+def test_an_app_that_wants_hooks_there_are_not_is_refused(
+    odd: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert GLPI.package
+    usual = files(GLPI.package).joinpath("app.yml").read_text(encoding="utf-8")
+    package = tmp_path / odd.partition(":")[0] / "odd_crm"
+    package.mkdir(parents=True)
+    package.joinpath("__init__.py").touch()
+    package.joinpath("app.yml").write_text(f"{usual}\n{odd}\n", encoding="utf-8")
+    monkeypatch.syspath_prepend(package.parent)
+    monkeypatch.delitem(sys.modules, "odd_crm", raising=False)
+    with pytest.raises(ConfigError, match="odd_crm: an account has one hook of each app"):
+        manifest.load("odd_crm")
 
 
 def test_settings_get_their_types_and_defaults() -> None:
