@@ -123,7 +123,7 @@ def _whole(found: Manifest, language: str) -> dict[str, Any]:
         "settings_form_schema": list(manifest.form_in(found, language)),
         "visible_properties": [name for name in found.settings_schema["properties"] if name in found.visible],
         "aliases": dict(found.aliases),
-        "attributes": _attributes(found, language),
+        "custom_attributes": _attributes(found, language),
     }
 
 
@@ -148,7 +148,7 @@ def _page(found: Manifest, language: str) -> Stack:
             _table(map(_setting, whole["settings_form_schema"]), ("name", "type", "default", "meaning"))
         ),
         Text("\nCustom attributes in Chatwoot", style="bold"),
-        _indented(_table(whole["attributes"], ("key", "name", "display_type", "description"))),
+        _indented(_table(whole["custom_attributes"], ("key", "name", "display_type", "description"))),
     )
 
 

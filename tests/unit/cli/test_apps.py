@@ -28,7 +28,7 @@ KEYS = {
     "settings_form_schema",
     "visible_properties",
     "aliases",
-    "attributes",
+    "custom_attributes",
 }
 PAGES = Path(__file__).parents[3] / "docs" / "crms"
 
@@ -48,7 +48,7 @@ def test_a_program_gets_everything_about_an_app() -> None:
     names = [field["name"] for field in found["settings_form_schema"]]
     assert names == list(found["settings_json_schema"]["properties"])
     assert [name for name in names if name not in found["visible_properties"]] == ["app_token", "user_token"]
-    assert found["attributes"][0]["key"] == "glpi_user_id"
+    assert found["custom_attributes"][0]["key"] == "glpi_user_id"
 
 
 def test_secrets_are_asked_for_and_have_no_value() -> None:
@@ -66,7 +66,7 @@ def test_a_person_reads_every_setting_and_attribute(language: str) -> None:
         assert field["name"] in page
         assert field["label"] in page
         assert field["help"] in page
-    for attribute in whole["attributes"]:
+    for attribute in whole["custom_attributes"]:
         assert attribute["key"] in page
         assert attribute["description"] in page
 

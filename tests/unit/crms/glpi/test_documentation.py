@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import re
+from importlib.resources import files
 from pathlib import Path
 
 import pytest
+import yaml
 
 from crm_sync.crms import manifest
 from crm_sync.crms.glpi import app, mapping, templates
 from crm_sync.crms.glpi.answers import CREDENTIAL_ERRORS
 from crm_sync.crms.glpi.settings import CONTACT_FIELDS, USER_FIELDS
 from crm_sync.crms.glpi.setup import RIGHTS
+from crm_sync.engine.features import FEATURE_OFF
 from crm_sync.errors import ConfigError
 from crm_sync.events import Status
 
@@ -109,6 +112,21 @@ def test_the_sentences_are_those_that_are_printed() -> None:
         # What stands in for something else, in the page and in the code, is left out.
         for part in re.split(r"…|200|404|GLPI cannot", sentence):
             assert part.strip(" .") in joined.replace("{self.system}", "GLPI"), part
+
+
+def test_every_code_is_told_and_every_sentence_of_an_error_is_used() -> None:
+    raw = files("crm_sync.crms.glpi").joinpath("locales", "en.yml").read_text(encoding="utf-8")
+    codes = set(yaml.safe_load(raw)["errors"])
+    source = "".join(path.read_text(encoding="utf-8") for path in Path(mapping.__file__).parent.glob("*.py"))
+    assert {code for code in codes if f'"{code}"' in source} == codes
+    (listed,) = re.findall(r"says the same to a program\s*\(([^)]+)\)", PAGE)
+    assert set(re.findall(r"`(\w+)`", listed)) == {
+        *codes - {"ticket_creation_failed"},
+        manifest.MISSING,
+        manifest.INVALID,
+        manifest.UNKNOWN,
+        FEATURE_OFF,
+    }
 
 
 def test_the_sentences_of_refused_credentials_are_there() -> None:
