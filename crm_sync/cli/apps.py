@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
@@ -74,17 +74,51 @@ def list_apps(language: str | None) -> None:
 @apps.command()
 @click.argument("app_id")
 @_language
-@click.option("--svg", is_flag=True, help="The same as a picture, for documents.")
-def show(app_id: str, language: str | None, svg: bool) -> None:
+@click.option("--markdown", is_flag=True, help="The tables of the documentation.")
+@click.option("--svg", is_flag=True, help="The picture of the documentation.")
+def show(app_id: str, language: str | None, markdown: bool, svg: bool) -> None:
     """Show an app with its settings and the custom attributes it fills in Chatwoot."""
     chosen = language or load().language
     found = engine.find(app_id).manifest
     if output.is_json():
         output.emit(_whole(found, chosen))
+    elif markdown:
+        click.echo("\n\n".join(as_markdown(found, chosen)))
     elif svg:
         click.echo(as_picture(found, chosen), nl=False)
     else:
         output.console().print(_page(found, chosen))
+
+
+def as_markdown(found: Manifest, language: str) -> tuple[str, str]:
+    """The settings and the custom attributes, as the documentation's tables."""
+    settings = [
+        (f"`{row['name']}`", "required" if row["required"] else _code(row["default"]), row["help"])
+        for row in map(_setting, manifest.form_in(found, language))
+    ]
+    attributes = [
+        (
+            f"`{row['key']}`",
+            row["model"].removesuffix("_attribute"),
+            row["display_type"],
+            row["name"],
+            row["description"],
+        )
+        for row in _attributes(found, language)
+    ]
+    return (
+        _markdown(("setting", "default", "meaning"), settings),
+        _markdown(("attribute", "of", "type", "name", "meaning"), attributes),
+    )
+
+
+def _markdown(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    lines = [columns, ["---"] * len(columns), *rows]
+    return "\n".join(f"| {' | '.join(line)} |".replace("|  |", "| |") for line in lines)
+
+
+def _code(text: str) -> str:
+    return f"`{text}`" if text else ""
 
 
 def as_picture(found: Manifest, language: str) -> str:
@@ -144,28 +178,34 @@ def _page(found: Manifest, language: str) -> Stack:
         Text(f"{whole['description'] or ''}"),
         Text(f"Feature flag {whole['feature_flag']}. Takes {', '.join(whole['events'])}."),
         Text("\nSettings (--set NAME=VALUE)", style="bold"),
-        _indented(
-            _table(map(_setting, whole["settings_form_schema"]), ("name", "type", "default", "meaning"))
-        ),
+        _indented(_table(map(_line, whole["settings_form_schema"]), ("name", "type", "default", "meaning"))),
         Text("\nCustom attributes in Chatwoot", style="bold"),
         _indented(_table(whole["custom_attributes"], ("key", "name", "display_type", "description"))),
     )
 
 
 def _setting(field: Mapping[str, Any]) -> dict[str, Any]:
-    choices = ", ".join(f"{option['value']} = {option['label']}" for option in field.get("options", ()))
-    label = Text.assemble((str(field["label"]), "bold"), f"\n{field['help']}")
-    if choices:
-        label.append(f"\n{choices}", style="italic")
-    required = "required" in str(field.get("validation", "")).split("|")
+    """A field of the form as people read it."""
     default = field.get("default")
-    written = json.dumps(default) if isinstance(default, bool) else output.cell(default)
     return {
         "name": field["name"],
         "type": field["type"],
-        "default": "required" if required else written,
-        "meaning": label,
+        "required": "required" in str(field.get("validation", "")).split("|"),
+        "default": json.dumps(default) if isinstance(default, bool) else output.cell(default),
+        "label": field["label"],
+        "help": field["help"],
+        "choices": ", ".join(f"{option['value']} = {option['label']}" for option in field.get("options", ())),
     }
+
+
+def _line(field: Mapping[str, Any]) -> dict[str, Any]:
+    """A field of the form as a line of the page."""
+    row = _setting(field)
+    meaning = Text.assemble((row["label"], "bold"), f"\n{row['help']}")
+    if row["choices"]:
+        meaning.append(f"\n{row['choices']}", style="italic")
+    default = "required" if row["required"] else row["default"]
+    return {"name": row["name"], "type": row["type"], "default": default, "meaning": meaning}
 
 
 def _table(rows: Iterable[Mapping[str, Any]], columns: Iterable[str]) -> Table:

@@ -14,8 +14,6 @@ import phonenumbers
 from crm_sync.crms.glpi import templates
 from crm_sync.errors import ConfigError
 
-CONFLICT, TEMPLATE_WRONG, INVALID = "settings_conflict", "template_wrong", "setting_invalid"
-
 #: The columns that ``person_fields`` may fill (contracts/glpi: user-get, contact-get). Each of the two lacks some.
 USER_FIELDS = frozenset(
     {"phone2", "registration_number", "nickname", "locations_id", "usercategories_id", "usertitles_id"}
@@ -65,14 +63,14 @@ def validate(settings: Mapping[str, Any], defaults: Mapping[str, Any]) -> tuple[
             "link_computers cannot work with use_contact: a computer belongs to a user, and the requester is none. "
             "Switch one of them off.",
             setting="link_computers",
-            code=CONFLICT,
+            code="settings_conflict",
         )
     if settings.get("sla_id") and "time_to_resolve" in settings.get("ticket_fields", {}).values():
         raise ConfigError(
             "ticket_fields cannot fill time_to_resolve while sla_id is set: GLPI takes the time from the SLA. "
             "Take one of them away.",
             setting="ticket_fields",
-            code=CONFLICT,
+            code="settings_conflict",
         )
     return tuple(_resting(settings, defaults))
 
@@ -81,7 +79,7 @@ def _check_template(settings: Mapping[str, Any], name: str, placeholders: tuple[
     try:
         templates.check(settings[name], placeholders)
     except ValueError as error:
-        raise ConfigError(f"{name}: {error}", setting=name, code=TEMPLATE_WRONG) from None
+        raise ConfigError(f"{name}: {error}", setting=name, code="template_wrong") from None
 
 
 def _check_region(region: str | None) -> None:
@@ -89,7 +87,7 @@ def _check_region(region: str | None) -> None:
         raise ConfigError(
             f"default_region: there is no country {region} with telephone numbers of its own.",
             setting="default_region",
-            code=INVALID,
+            code="setting_invalid",
         )
 
 
@@ -101,7 +99,7 @@ def _check_person_fields(settings: Mapping[str, Any]) -> None:
             f"person_fields: a {kind} of GLPI has no {strange[0]} (use_contact is "
             f"{'on' if settings['use_contact'] else 'off'}). It has {', '.join(sorted(fields))}.",
             setting="person_fields",
-            code=CONFLICT,
+            code="settings_conflict",
         )
 
 

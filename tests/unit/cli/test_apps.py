@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from crm_sync.cli.apps import as_picture
+from crm_sync.cli.apps import as_markdown, as_picture
 from crm_sync.crms.texts import LANGUAGES
 from crm_sync.engine import apps
 from tests.commands import asked, crm_sync
@@ -69,6 +69,15 @@ def test_a_person_reads_every_setting_and_attribute(language: str) -> None:
     for attribute in whole["custom_attributes"]:
         assert attribute["key"] in page
         assert attribute["description"] in page
+
+
+def test_documents_get_tables_and_a_picture_of_the_same() -> None:
+    settings, attributes = as_markdown(apps.find("glpi").manifest, "fr")
+    printed = crm_sync("apps", "show", "glpi", "--language", "fr", "--markdown").stdout
+    assert printed == f"{settings}\n\n{attributes}\n"
+    assert "| `api_url` | required | Adresse de l'API REST de GLPI." in settings
+    assert "| `glpi_user_id` | contact | number | ID de l'utilisateur GLPI |" in attributes
+    assert crm_sync("apps", "show", "glpi", "--language", "fr", "--svg").stdout.startswith("<svg ")
 
 
 def test_the_language_is_that_of_the_options_unless_another_is_named(
