@@ -45,9 +45,10 @@ class CrmSyncError(Exception):
 
 
 class ConfigError(CrmSyncError):
-    """A setting is missing or wrong. ``setting`` names it, so that a form can mark the field.
+    """A setting is missing or wrong.
 
-    ``code`` is the machine's word for the kind of trouble; an app has a sentence for each of its own, by language.
+    ``setting`` names it, so that a form can mark the field. ``code`` is the machine's word for what is wrong, by which
+    the app's texts say it in other languages.
     """
 
     def __init__(self, message: str, *, setting: str | None = None, code: str | None = None) -> None:

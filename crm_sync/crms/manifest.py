@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import json
 import math
 from collections.abc import Mapping, Sequence
@@ -71,9 +72,8 @@ def load(package: str) -> Manifest:
 
 def form_in(manifest: Manifest, language: str) -> Sequence[Mapping[str, Any]]:
     """The form in a language; the manifest holds the English one."""
-    if manifest.package is None:
-        return manifest.form
-    return form(manifest.settings_schema, texts.load(manifest.package, language))
+    words = texts.load(manifest.package, language) if manifest.package else texts.Texts({})
+    return form(manifest.settings_schema, words)
 
 
 def defaults(manifest: Manifest) -> dict[str, Any]:
@@ -187,7 +187,10 @@ def _storable(value: Any) -> bool:
 
 def _shown(value: object) -> str:
     """A value as people gave it, cut to what fits a sentence."""
-    words = repr(value)
+    return _cut(repr(value))
+
+
+def _cut(words: str) -> str:
     return words if len(words) <= _SHOWN else f"{words[:_SHOWN]}…"
 
 
@@ -208,10 +211,13 @@ class _Refusals:
         return self.words(f"type_{kind}")
 
     def unknown(self, name: str) -> ConfigError:
-        """There is no such setting."""
-        known = ", ".join(sorted(self._manifest.settings_schema["properties"]))
-        sentence = self.words("unknown", app=self._manifest.name, name=name, known=known)
-        return ConfigError(sentence, setting=name, code=UNKNOWN)
+        """There is no such setting; perhaps the name is only misspelt."""
+        manifest = self._manifest
+        names = [*manifest.settings_schema["properties"], *manifest.aliases]
+        near = difflib.get_close_matches(name, names, n=1)
+        guess = self.words("perhaps", name=near[0]) if near else ""
+        sentence = self.words("unknown", app=manifest.name, app_id=manifest.app_id, name=_cut(name))
+        return ConfigError(f"{sentence} {guess}".strip(), setting=name, code=UNKNOWN)
 
     def missing(self, name: str) -> ConfigError:
         """A setting that is needed was not given."""

@@ -214,7 +214,11 @@ def test_what_is_wrong_within_a_setting_is_said_with_its_place(setting: str, tex
 @pytest.mark.parametrize(
     ("changes", "code", "sentence"),
     [
-        ({"colour": "red"}, "setting_unknown", "GLPI n'a pas de paramètre nommé colour."),
+        (
+            {"colour": "red"},
+            "setting_unknown",
+            "GLPI n'a pas de paramètre nommé colour ; crm-sync apps show glpi",
+        ),
         ({"api_url": "GLPI"}, "setting_invalid", "Elle se termine par /apirest.php."),
         (
             {"ticket_type": "two"},
@@ -234,6 +238,18 @@ def test_a_setting_that_is_missing_is_named_in_every_language() -> None:
     with pytest.raises(ConfigError, match=r"^Falta a configuração api_url\. Endereço da API REST") as caught:
         manifest.validated(GLPI, {}, "pt_BR")
     assert caught.value.code == "setting_missing"
+
+
+@pytest.mark.parametrize(
+    ("name", "meant"),
+    [
+        ("entity", "entity_id"),
+        ("catgory_id", "category_id"),
+        ("default_categories_id", "default_category_id"),
+    ],
+)
+def test_a_name_that_is_nearly_one_is_told_the_one(name: str, meant: str) -> None:
+    assert str(refusal(GLPI, {**GIVEN, name: "1"})).endswith(f"Perhaps {meant} is meant.")
 
 
 def test_json_is_taken_as_it_is() -> None:
