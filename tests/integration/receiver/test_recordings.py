@@ -73,8 +73,9 @@ OUTCOMES: dict[str, int | str] = {
     "message_created.template_csat": 1,
     "message_updated.deleted": 1,
     "message_updated.sender_rewritten_by_merge": 1,
-    "message_updated.status_delivered": "message_bookkeeping",
-    "message_updated.status_failed": "message_bookkeeping",
+    # A message_updated does not say what changed, so these are taken too.
+    "message_updated.status_delivered": 1,
+    "message_updated.status_failed": 1,
     "negative.foreign_account": "foreign_account",
     "webwidget_triggered.no_conversation": "not_for_crms",
     "webwidget_triggered.with_conversation": "not_for_crms",
