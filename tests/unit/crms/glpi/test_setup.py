@@ -132,9 +132,7 @@ def test_a_session_that_is_over_again_and_again_is_named(glpi: Glpi) -> None:
 
     view = hook(glpi)
     glpi.strike(fault)
-    error = trouble(view)
-    assert error.code == "session_expired"
-    assert "GLPI no longer knows our session." in str(error)
+    assert trouble(view).code == "session_expired"
 
 
 @pytest.mark.parametrize(
