@@ -53,7 +53,10 @@ class Link:
 
 @dataclass(frozen=True, slots=True)
 class HookView:
-    """What a CRM may know of its hook. ``settings`` are complete and validated, secrets included."""
+    """What a CRM may know of its hook. ``settings`` are complete and validated, secrets included.
+
+    ``language`` is that of the people who run the service, not of those who read the CRM.
+    """
 
     id: int
     app_id: str
@@ -62,6 +65,7 @@ class HookView:
     chatwoot_url: str
     chatwoot_account_id: int
     timeouts_s: tuple[float, float] = (3.0, 30.0)
+    language: str = "en"
 
 
 class Chatwoot(Protocol):
@@ -172,7 +176,11 @@ class AttributeDefinition:
 
 @dataclass(frozen=True, slots=True)
 class Manifest:
-    """An app's ``app.yml``: everything about it that is data."""
+    """An app's ``app.yml``: everything about it that is data.
+
+    ``form`` says how a page asks for each setting, in English; ``manifest.form`` makes it in another language, from
+    the words kept in ``package``. ``logo`` is a file of that package, ``action`` the path of the app's page.
+    """
 
     app_id: str
     name: str
@@ -184,6 +192,12 @@ class Manifest:
     secret: frozenset[str]
     aliases: Mapping[str, str]
     attributes: tuple[AttributeDefinition, ...]
+    package: str | None = None
+    logo: str | None = None
+    i18n_key: str = ""
+    action: str = ""
+    hook_type: str = "account"
+    allow_multiple_hooks: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -203,13 +217,20 @@ class AttributeWriter(Protocol):
         ...
 
 
+def _nothing_to_say(_settings: Mapping[str, Any]) -> tuple[str, ...]:
+    return ()
+
+
 @dataclass(frozen=True, slots=True)
 class App:
     """A CRM as the engine knows it; found through the entry point group ``crm_sync.crms``.
 
     ``connect`` makes the client that is kept for a hook within a process; it must be safe to share by threads.
     ``check`` tries credentials and rights and changes nothing in the CRM; ``setup`` does the same and prepares it.
-    Both raise ConfigError naming the setting, or an ApiError.
+    Both raise ConfigError naming the setting, or an ApiError. ``validate`` says what a JSON schema cannot: it is asked
+    before settings are stored, costs no call, raises ConfigError for settings that contradict each other, and returns
+    notes on those that have no effect beside the others. The code of a ConfigError is the key of a sentence among the
+    app's ``errors``, which people read before the message.
     """
 
     manifest: Manifest
@@ -217,3 +238,4 @@ class App:
     processor: Callable[[Any, Port], Processor]
     check: Callable[[Any, HookView], SetupResult]
     setup: Callable[[Any, HookView], SetupResult]
+    validate: Callable[[Mapping[str, Any]], tuple[str, ...]] = _nothing_to_say

@@ -17,7 +17,7 @@ import structlog
 from crm_sync import keys, owner
 from crm_sync.chatwoot import payloads
 from crm_sync.crms.base import HookView
-from crm_sync.engine import apps, breaker, mirror
+from crm_sync.engine import apps, breaker, features, mirror
 from crm_sync.engine.dispatch import AttemptLog, Policy, Verdict, attempt, verdict
 from crm_sync.engine.ensure import JournalPort, records_of
 from crm_sync.engine.order import Waiting, in_order, superseding
@@ -269,9 +269,11 @@ class _Turn:
             if isinstance(taken.event, CrmSyncError):
                 raise taken.event
             view = taken.hook.view
+            app = apps.find(view.app_id)
+            features.skip_if_off(taken.hook.account, app.manifest)
             port = self._port(taken, taken.event)
             client = self.runtime.client(view, taken.hook.row.version)
-            processor = apps.find(view.app_id).processor(client, port)
+            processor = app.processor(client, port)
             result = attempt(taken.event, processor, observer, policy)
         except CrmSyncError as error:
             if isinstance(error, ClaimLost):

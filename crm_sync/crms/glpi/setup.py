@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import Any
 
 from crm_sync.crms.base import HookView, SetupResult
-from crm_sync.crms.glpi.answers import CREDENTIAL_ERRORS
+from crm_sync.crms.glpi.answers import CREDENTIAL_ERRORS, SessionOver
 from crm_sync.crms.glpi.client import GlpiClient
 from crm_sync.errors import ApiError, ConfigError, NotFound, Rejected, Unauthorized
 
@@ -38,6 +38,14 @@ NAMED = (
 
 SOURCE_NAME = "Chat"
 
+#: The kinds of trouble, each with a sentence in ``locales/`` (``errors``).
+INVALID_CREDENTIALS, CONNECTION_FAILED, SESSION_EXPIRED = (
+    "invalid_credentials",
+    "connection_failed",
+    "session_expired",
+)
+ENTITY_NOT_FOUND, RECORD_NOT_FOUND, RIGHTS_MISSING = "entity_not_found", "record_not_found", "rights_missing"
+
 
 def connect(hook: HookView) -> GlpiClient:
     """The client of a hook."""
@@ -53,11 +61,14 @@ def check(client: GlpiClient, hook: HookView) -> SetupResult:
         client.init_session()
     except Unauthorized as error:
         setting = CREDENTIAL_ERRORS.get(error.code or "", ("api_url", ""))[0]
-        raise ConfigError(f"{setting}: {error}", setting=setting) from error
+        shut_out = setting == "api_url" or error.code == "ERROR_NOT_ALLOWED_IP"
+        code = CONNECTION_FAILED if shut_out else INVALID_CREDENTIALS
+        raise ConfigError(f"{setting}: {error}", setting=setting, code=code) from error
     except ApiError as error:
         raise ConfigError(
             f"api_url: {error} Check that {hook.settings['api_url']} opens from this machine.",
             setting="api_url",
+            code=CONNECTION_FAILED,
         ) from error
     try:
         profile = client.active_profile()
@@ -67,13 +78,15 @@ def check(client: GlpiClient, hook: HookView) -> SetupResult:
         notes = _named(client, hook)
         new_users = _default_profile(client)
     except ApiError as error:
-        raise ConfigError(f"GLPI lets us in but does not answer as it should: {error}") from error
+        code = SESSION_EXPIRED if isinstance(error, SessionOver) else CONNECTION_FAILED
+        raise ConfigError(f"GLPI lets us in but does not answer as it should: {error}", code=code) from error
     missing = missing_rights(profile)
     if missing:
         raise ConfigError(
             f"user_token: the profile {profile.get('name')} of this account lacks rights: {', '.join(missing)}. "
             "Grant them in GLPI under Administration > Profiles, or use another account.",
             setting="user_token",
+            code=RIGHTS_MISSING,
         )
     return SetupResult(
         facts={
@@ -112,7 +125,9 @@ def _entity(client: GlpiClient, wanted: int | None) -> int:
         client.item("Entity", wanted)
     except (NotFound, Rejected) as error:
         raise ConfigError(
-            f"entity_id: GLPI has no entity {wanted} that this account may use.", setting="entity_id"
+            f"entity_id: GLPI has no entity {wanted} that this account may use.",
+            setting="entity_id",
+            code=ENTITY_NOT_FOUND,
         ) from error
     return wanted
 
@@ -127,7 +142,9 @@ def _named(client: GlpiClient, hook: HookView) -> tuple[str, ...]:
         try:
             client.item(itemtype, wanted)
         except NotFound as error:
-            raise ConfigError(f"{setting}: GLPI has no {words} {wanted}.", setting=setting) from error
+            raise ConfigError(
+                f"{setting}: GLPI has no {words} {wanted}.", setting=setting, code=RECORD_NOT_FOUND
+            ) from error
         except Rejected:
             notes.append(f"Whether GLPI has the {words} {wanted} ({setting}) this account may not see.")
     return tuple(notes)

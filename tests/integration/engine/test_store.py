@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import sqlite3
 import threading
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from alembic import command
 from alembic.autogenerate import compare_metadata
+from alembic.config import Config as AlembicConfig
 from alembic.migration import MigrationContext
 from cryptography.fernet import Fernet
 from sqlalchemy import func, inspect, select, text
@@ -20,7 +23,7 @@ from crm_sync.config import Config
 from crm_sync.errors import ConfigError
 from crm_sync.store import DatabaseDown, Store, migrate, open_store
 from crm_sync.store.database import normalised
-from crm_sync.store.migrate import pending
+from crm_sync.store.migrate import alembic_config, pending
 from crm_sync.store.models import Account, Base
 from crm_sync.store.secrets import KEY_FILE, Keyring
 from tests.servers import on_every_database
@@ -84,6 +87,43 @@ def test_several_processes_may_migrate_at_once_and_again(config: Config) -> None
     store = open_store(config)
     with store.engine.connect() as connection:
         assert not pending(connection)
+    store.close()
+
+
+@on_every_database
+def test_accounts_of_before_have_every_feature_on_and_keep_their_hooks_on_the_way_there_and_back(
+    config: Config,
+) -> None:
+    store = open_store(config)
+
+    def revise(step: Callable[[AlembicConfig, str], None], revision: str) -> None:
+        with store.engine.execution_options(crm_sync_write="durable").begin() as connection:
+            alembic = alembic_config()
+            alembic.attributes["connection"] = connection
+            step(alembic, revision)
+
+    revise(command.upgrade, "0001")
+    columns = {
+        "accounts": "id, chatwoot_url, chatwoot_account_id, api_token_secret, webhook_token, signature, created_at",
+        "hooks": "id, account_id, app_id, settings, settings_secret, facts, state, version, created_at, updated_at",
+    }
+    now = "'2026-11-01 12:00:00'"
+    values = {
+        "accounts": f"1, 'http://chat.example.com', 3, '', 't', 'off', {now}",
+        "hooks": f"1, 1, 'glpi', '{{}}', '', '{{}}', 'active', 1, {now}, {now}",
+    }
+    with store.write() as session:
+        for table in ("accounts", "hooks"):
+            session.execute(text(f"INSERT INTO {table} ({columns[table]}) VALUES ({values[table]})"))
+    migrate(config)
+    with store.read() as session:
+        assert session.get_one(Account, 1).features_off == []
+    revise(command.downgrade, "0001")
+    with store.read() as session:
+        assert session.scalar(text("SELECT count(*) FROM hooks")) == 1
+    migrate(config)
+    with store.read() as session:
+        assert [hook.id for hook in session.get_one(Account, 1).hooks] == [1]
     store.close()
 
 

@@ -123,6 +123,37 @@ def test_an_api_that_lets_us_in_and_then_answers_nonsense_is_named(glpi: Glpi) -
         check(client, view)
 
 
+def test_a_session_that_is_over_again_and_again_is_named(glpi: Glpi) -> None:
+    over = answering(401, ["ERROR_SESSION_TOKEN_INVALID", "session_token semble incorrect"])
+
+    def fault(app: Any, environ: Any, start_response: Any) -> Any:
+        logs_in = environ["PATH_INFO"].endswith("/initSession")
+        return app(environ, start_response) if logs_in else over(app, environ, start_response)
+
+    view = hook(glpi)
+    glpi.strike(fault)
+    assert trouble(view).code == "session_expired"
+
+
+@pytest.mark.parametrize(
+    ("settings", "code"),
+    [
+        ({"user_token": "wrong"}, "invalid_credentials"),
+        ({"app_token": "wrong"}, "invalid_credentials"),
+        ({"entity_id": 4711}, "entity_not_found"),
+        ({"category_id": 4711}, "record_not_found"),
+        ({"api_url": "http://127.0.0.1:1/apirest.php"}, "connection_failed"),
+    ],
+)
+def test_what_is_wrong_has_a_code(glpi: Glpi, settings: dict[str, Any], code: str) -> None:
+    assert trouble(hook(glpi, **settings)).code == code
+
+
+def test_a_server_that_lets_nobody_in_from_here_is_no_matter_of_credentials(glpi: Glpi) -> None:
+    glpi.sandbox.state.settings["address_allowed"] = False
+    assert trouble(hook(glpi)).code == "connection_failed"
+
+
 def test_every_right_that_is_missing_is_named(glpi: Glpi) -> None:
     error = trouble(hook(glpi, user_token=glpi.sandbox.user_tokens["self"]))
 
