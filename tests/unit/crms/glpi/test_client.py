@@ -163,7 +163,7 @@ def test_a_refusal_right_after_the_login_is_final(glpi: Glpi) -> None:
 
 def test_rights_missing_are_asked_for_once_more_and_then_refused(glpi: Glpi) -> None:
     client = glpi.connect(user_token=glpi.sandbox.user_tokens["self"])
-    client.active_entity()
+    client.active_entities()
     glpi.calls()
     with pytest.raises(Rejected) as caught:
         client.items("User")
@@ -289,7 +289,9 @@ def test_a_login_without_a_token_is_a_fault_of_glpi(glpi: Glpi, body: object) ->
         glpi.client.init_session()
 
 
-@pytest.mark.parametrize("call", ["active_profile", "full_session", "active_entity", "version"])
+@pytest.mark.parametrize(
+    "call", ["active_profile", "my_profiles", "my_entities", "active_entities", "full_session", "config"]
+)
 def test_an_answer_without_what_was_asked_for_is_a_fault_of_glpi(glpi: Glpi, call: str) -> None:
     glpi.client.init_session()
     glpi.strike(answering(200, {}))
