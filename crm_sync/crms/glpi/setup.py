@@ -35,11 +35,9 @@ _MEBIBYTE = 1024 * 1024
 
 
 def connect(hook: HookView) -> GlpiClient:
-    """The client of a hook."""
-    settings = hook.settings
-    return GlpiClient(
-        settings["api_url"], settings["app_token"], settings["user_token"], timeouts_s=hook.timeouts_s
-    )
+    """The client of a hook. What was copied along with a token, white space, GLPI would take for a part of it."""
+    app_token, user_token = (hook.settings[name].strip() for name in ("app_token", "user_token"))
+    return GlpiClient(hook.settings["api_url"], app_token, user_token, timeouts_s=hook.timeouts_s)
 
 
 def check(client: GlpiClient, hook: HookView) -> SetupResult:

@@ -146,6 +146,12 @@ def test_whether_old_rows_are_encoded_on_an_upgraded_glpi_is_known(
     assert (facts["must_unsanitize"], facts["document_max_bytes"]) == (expected, None)
 
 
+def test_white_space_around_tokens_does_no_harm(glpi: Glpi) -> None:
+    tokens = {"app_token": glpi.sandbox.app_token, "user_token": glpi.sandbox.user_tokens["super"]}
+    view = hook(glpi, **{name: f" {token}\n" for name, token in tokens.items()})
+    assert check(connect(view), view).facts["user_id"] == 2
+
+
 # -- the request source --------------------------------------------------------------------------------------------
 
 
