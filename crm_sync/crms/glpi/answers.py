@@ -52,7 +52,7 @@ _TAIL = "; view documentation in your browser"
 #: a unique one (contracts/glpi: contact-create-refused-by-unicity), and addresses anywhere.
 _QUOTED = (
     (re.compile(r"(Duplicate entry|value:) '.*?' (?=for )", re.DOTALL), r"\1 … "),
-    (re.compile(r" = .*\[[^\]]*ID: (\d+)[^\]]*\]", re.DOTALL), r" = … [ID: \1]"),
+    (re.compile(r" = .*\[[^\]]*\bID\s*:\s*(\d+)[^\]]*\]", re.DOTALL), r" = … [ID: \1]"),
     (re.compile(r"[^\s@'\"<>(=]+@[^\s@'\"<>)]+"), "…"),
 )
 

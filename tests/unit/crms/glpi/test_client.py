@@ -393,6 +393,11 @@ def test_each_status_and_code_has_its_word(
             "Impossible record for Email = ana@example.comOther item exist[Lima Ana - ID: 2 - Entity: Root]",
             "GLPI refused: Impossible record for Email = … [ID: 2]",
         ),
+        (
+            400,
+            "Enregistrement impossible pour Nom = LimaUn autre existe[Lima Ana - ID\u00a0: 2 - Entité\u00a0: x]",
+            "GLPI refused: Enregistrement impossible pour Nom = … [ID: 2]",
+        ),
         (400, "L&#039;adresse ana@example.com existe", "GLPI refused: L'adresse … existe"),
         (400, "A &lt; b; view documentation in your browser at http://x/#y", "GLPI refused: A < b"),
         (500, "SQL error near 'ana@example.com'", "GLPI answered 500 (ERROR_GLPI_ADD)."),
