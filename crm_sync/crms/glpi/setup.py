@@ -13,14 +13,14 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import Any
+from typing import Any, TypeVar
 
 from crm_sync.crms.base import HookView, SetupResult
 from crm_sync.crms.glpi.answers import CREDENTIAL_ERRORS, SessionOver
 from crm_sync.crms.glpi.client import GlpiClient
 from crm_sync.crms.glpi.named import Named, checked
 from crm_sync.crms.glpi.rights import READ, Profile, missing_rights
-from crm_sync.errors import ApiError, ConfigError, Permanent, Unauthorized
+from crm_sync.errors import ApiError, ConfigError, Permanent, Rejected, Unauthorized
 
 #: The oldest version whose API has what is needed, and the oldest one that was measured.
 OLDEST, OLDEST_MEASURED = (9, 5), (10, 0)
@@ -30,6 +30,8 @@ ONE_TIME_ZONE = (11, 0)
 PICKS_REQUESTERS = (11, 0)
 
 SOURCE_NAME = "Chat"
+
+T = TypeVar("T")
 
 _MEBIBYTE = 1024 * 1024
 
@@ -126,8 +128,8 @@ def _found(client: GlpiClient, hook: HookView) -> _Found:
         "entity_id": entity_id,
         "user_id": user_id,
         "default_profile_id": default_profile,
-        "has_sla": _counted(client, profile, "slm", "SLA", bool),
-        "user_count": _counted(client, profile, "user", "User", int),
+        "has_sla": _if_allowed(profile, "slm", lambda: client.count("SLA") > 0),
+        "user_count": _if_allowed(profile, "user", lambda: client.count("User")),
         "category_names": _category_names(named, version),
         "must_unsanitize": str(config.get("must_unsanitize_db_data") or "0") != "0",
         "document_max_bytes": _max_bytes(config),
@@ -135,10 +137,14 @@ def _found(client: GlpiClient, hook: HookView) -> _Found:
     }
     notes = [*_version_notes(told, version), *named.notes]
     if entity_id and not default_profile and version >= PICKS_REQUESTERS and not settings["use_contact"]:
+        remedy = (
+            "Set a default profile under Administration > Profiles"
+            if profile.may("profile", READ)
+            else "Grant the right Profiles: Read"
+        )
         notes.append(
             f"GLPI 11 takes nobody as a requester whose profile is not valid in the ticket's entity ({entity_id}), and "
-            "this account may not choose a profile for new users. They are added to their tickets by further calls. "
-            "With the right Profiles: Read they need none."
+            f"new users get none that is. They are added to their tickets by further calls. {remedy} to save these."
         )
     return _Found(version, profile, facts, tuple(notes))
 
@@ -187,17 +193,22 @@ def _entity(client: GlpiClient, wanted: int | None) -> int:
 
 def _default_profile(client: GlpiClient, profile: Profile) -> int | None:
     """The profile that GLPI gives to new users; None where there is none, or the account may not see it."""
-    if not profile.may("profile", READ):
+
+    def ask() -> int | None:
+        rows = client.matching("Profile", {"is_default": 1})
+        return next((int(row["id"]) for row in rows if row.get("is_default") == 1), None)
+
+    return _if_allowed(profile, "profile", ask)
+
+
+def _if_allowed(profile: Profile, entry: str, ask: Callable[[], T]) -> T | None:
+    """What GLPI tells of something that work goes on without; None where the account may not read it."""
+    if not profile.may(entry, READ):
         return None
-    rows = client.matching("Profile", {"is_default": 1})
-    return next((int(row["id"]) for row in rows if row.get("is_default") == 1), None)
-
-
-def _counted(
-    client: GlpiClient, profile: Profile, entry: str, itemtype: str, kind: Callable[[int], Any]
-) -> Any:
-    """How many records there are of a type, as a number or a yes; None where the account may not see them."""
-    return kind(client.count(itemtype)) if profile.may(entry, READ) else None
+    try:
+        return ask()
+    except Rejected:
+        return None
 
 
 def _category_names(named: Named, version: tuple[int, ...]) -> dict[str, str]:
@@ -214,9 +225,13 @@ def _max_bytes(config: Mapping[str, Any]) -> int | None:
 
 def _document_types(client: GlpiClient, profile: Profile, settings: Mapping[str, Any]) -> list[str] | None:
     """The extensions that GLPI takes, where files are to become documents."""
-    if settings["attachments"] != "document" or not profile.may("typedoc", READ):
+    if settings["attachments"] != "document":
         return None
-    return sorted(str(row.get("ext") or "").lower() for row in client.document_types())
+    return _if_allowed(
+        profile,
+        "typedoc",
+        lambda: sorted(str(row.get("ext") or "").lower() for row in client.document_types()),
+    )
 
 
 # -- making what is missing ----------------------------------------------------------------------------------------
@@ -232,10 +247,10 @@ def _request_source(
     otherwise = "Grant the right, or set request_source_id."
     if not profile.may("dropdown", READ):
         return None, (note.format("see", "it lacks the right Dropdowns: Read") + otherwise,)
-    rows = client.matching("RequestType", {"name": SOURCE_NAME})
-    if rows:
-        return int(rows[0]["id"]), ()
     try:
+        rows = client.matching("RequestType", {"name": SOURCE_NAME})
+        if rows:
+            return int(rows[0]["id"]), ()
         made = client.create("RequestType", {"name": SOURCE_NAME, "is_active": 1, "is_ticketheader": 1})
     except Permanent as refused:
         return None, (note.format("make", str(refused).rstrip(".")) + otherwise,)
