@@ -27,10 +27,13 @@ class GlpiRecords(GlpiSession):
 
     # -- reading -------------------------------------------------------------------------------------------------
 
-    def item(self, itemtype: str, item_id: int | str) -> dict[str, Any]:
-        """One record (GET /Itemtype/id), be it in the bin. Raises NotFound."""
+    def item(self, itemtype: str, item_id: int | str, *, names: bool = False) -> dict[str, Any]:
+        """One record (GET /Itemtype/id), be it in the bin; ``names`` instead of the ids of what it refers to.
+
+        Raises NotFound.
+        """
         path = f"/{itemtype}/{item_id}"
-        body = self.get(path)
+        body = self.get(path, **({"expand_dropdowns": "true"} if names else {}))
         if not isinstance(body, dict):
             # GLPI takes what is no id of a record for nothing, and answers the list of all.
             raise NotFound("GLPI has no such record.", path=path)

@@ -98,6 +98,14 @@ def test_an_id_that_glpi_takes_for_none_is_not_found(glpi: Glpi) -> None:
         glpi.client.item("User", 0)
 
 
+def test_a_record_tells_the_names_of_what_it_refers_to_on_demand(glpi: Glpi) -> None:
+    [category] = categories(glpi, 1)
+    number = glpi.client.create("Ticket", {"name": "x", "content": "<p>x</p>", "itilcategories_id": category})
+
+    assert glpi.client.item("Ticket", number)["itilcategories_id"] == category
+    assert glpi.client.item("Ticket", number, names=True)["itilcategories_id"] == "C0"
+
+
 @pytest.mark.parametrize(
     ("told", "words"),
     [

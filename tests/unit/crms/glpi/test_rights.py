@@ -45,11 +45,12 @@ def test_an_account_without_rights_lacks_those_that_the_settings_want(
 
 @pytest.mark.parametrize("right", RIGHTS, ids=lambda right: right.words)
 def test_a_right_is_a_bit_of_its_entry(right: Any) -> None:
+    contacts = right.entry == "contact_enterprise"
     wanting = settings(
         enable_followup_sync=True,
         attachments="document",
-        link_computers=True,
-        use_contact=right.entry == "contact_enterprise",
+        link_computers=not contacts,
+        use_contact=contacts,
     )
     every = {each.entry: 0xFFFF for each in RIGHTS}
     without = every | {right.entry: 0xFFFF & ~right.bit}
