@@ -51,6 +51,10 @@ class Link:
     created: bool = False
 
 
+#: What names a link within a hook: the Chatwoot record and the type of the CRM record.
+LinkKey = tuple[Local, str]
+
+
 @dataclass(frozen=True, slots=True)
 class HookView:
     """What a CRM may know of its hook. ``settings`` are complete and validated, secrets included."""
@@ -62,6 +66,10 @@ class HookView:
     chatwoot_url: str
     chatwoot_account_id: int
     timeouts_s: tuple[float, float] = (3.0, 30.0)
+
+
+#: The confirmed link of a record, if it has one.
+LinkLookup = Callable[[Local, str], Link | None]
 
 
 class Chatwoot(Protocol):
@@ -210,6 +218,10 @@ class App:
     ``connect`` makes the client that is kept for a hook within a process; it must be safe to share by threads.
     ``check`` tries credentials and rights and changes nothing in the CRM; ``setup`` does the same and prepares it.
     Both raise ConfigError naming the setting, or an ApiError.
+
+    ``foresees`` names the links that an event will most likely make, from the event and the links there are. They
+    are claimed together with the event, so that each saves a commit. It calls nobody and may be wrong: what was not
+    foreseen is claimed when it is made, and what was not made is let go.
     """
 
     manifest: Manifest
@@ -217,3 +229,4 @@ class App:
     processor: Callable[[Any, Port], Processor]
     check: Callable[[Any, HookView], SetupResult]
     setup: Callable[[Any, HookView], SetupResult]
+    foresees: Callable[[Event, HookView, LinkLookup], Sequence[LinkKey]] = lambda *_: ()

@@ -73,7 +73,8 @@ def claim(session: Session, row: PendingRow, token: str, until: datetime) -> boo
 
 def renew(session: Session, event_id: int, token: str, until: datetime) -> None:
     """Hold an event longer; raises ClaimLost."""
-    _held(session, event_id, token, claimed_until=until)
+    if not _changed(session, _RENEW, {"event": event_id, "token": token, "until": until}):
+        raise _lost(event_id)
 
 
 def is_held(session: Session, token: str, now: datetime) -> bool:
@@ -163,19 +164,8 @@ def message_payloads(
     session: Session, hook_id: int, conversation_id: int, limit: int = 50
 ) -> list[dict[str, Any]]:
     """The delivered messages of a conversation, by their ids, oldest first."""
-    return list(
-        session.scalars(
-            select(_deliveries.payload)
-            .join(_event_table, _events.delivery_id == _deliveries.id)
-            .where(
-                _events.hook_id == hook_id,
-                _events.conversation_id == conversation_id,
-                _events.name == "message_created",
-            )
-            .order_by(_events.message_id)
-            .limit(limit)
-        )
-    )
+    wanted = {"hook": hook_id, "conversation": conversation_id, "most": limit}
+    return list(session.scalars(_MESSAGES, wanted))
 
 
 def due_mailboxes(session: Session, now: datetime, *, late: timedelta, limit: int) -> list[str]:
@@ -275,10 +265,32 @@ _CLAIM = (
 _CLAIM_FREE = _CLAIM.where(_events.claim.is_(None))
 _CLAIM_TAKEN = _CLAIM.where(_events.claim == bindparam("seen"))
 
+_RENEW = (
+    update(_event_table)
+    .where(
+        _events.id == bindparam("event"),
+        _events.claim == bindparam("token"),
+        _events.state == EventState.PENDING,
+    )
+    .values(claimed_until=bindparam("until"))
+)
+
 _PAYLOAD = (
     select(_deliveries.payload)
     .join(_event_table, _events.delivery_id == _deliveries.id)
     .where(_events.id == bindparam("event"))
+)
+
+_MESSAGES = (
+    select(_deliveries.payload)
+    .join(_event_table, _events.delivery_id == _deliveries.id)
+    .where(
+        _events.hook_id == bindparam("hook"),
+        _events.conversation_id == bindparam("conversation"),
+        _events.name == "message_created",
+    )
+    .order_by(_events.message_id)
+    .limit(bindparam("most"))
 )
 
 _FINISH = (

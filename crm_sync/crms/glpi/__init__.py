@@ -2,6 +2,7 @@
 
 from crm_sync.crms import manifest
 from crm_sync.crms.base import App
+from crm_sync.crms.glpi.foresight import foresees
 from crm_sync.crms.glpi.processor import GlpiProcessor
 from crm_sync.crms.glpi.setup import check, connect, setup
 
@@ -11,4 +12,5 @@ app = App(
     processor=GlpiProcessor,
     check=check,
     setup=setup,
+    foresees=foresees,
 )
