@@ -222,6 +222,8 @@ class App:
     ``foresees`` names the links that an event will most likely make, from the event and the links there are. They
     are claimed together with the event, so that each saves a commit. It calls nobody and may be wrong: what was not
     foreseen is claimed when it is made, and what was not made is let go.
+
+    ``warm_up`` makes the calls that a new client needs only once, such as its login.
     """
 
     manifest: Manifest
@@ -230,3 +232,4 @@ class App:
     check: Callable[[Any, HookView], SetupResult]
     setup: Callable[[Any, HookView], SetupResult]
     foresees: Callable[[Event, HookView, LinkLookup], Sequence[LinkKey]] = lambda *_: ()
+    warm_up: Callable[[Any], None] = lambda _: None

@@ -206,6 +206,18 @@ def _busy_mailboxes(session: Session, now: datetime) -> set[str]:
     return {mailbox for mailbox, claim in session.execute(held) if not owner.is_dead(claim)}
 
 
+def waiting_hooks(session: Session, limit: int) -> list[int]:
+    """Hooks that take events and have some waiting."""
+    waits = exists().where(_events.hook_id == _hooks.id, _events.state == EventState.PENDING)
+    rows = session.execute(
+        select(_hooks.id)
+        .where(_hooks.state == HookState.ACTIVE, _hooks.breaker_until.is_(None), waits)
+        .order_by(_hooks.id)
+        .limit(limit)
+    )
+    return [row[0] for row in rows]
+
+
 def waiting_mailboxes(session: Session, hook_id: int, limit: int = 10_000) -> list[str]:
     """All mailboxes of a hook with something waiting."""
     rows = session.execute(

@@ -4,7 +4,7 @@ from crm_sync.crms import manifest
 from crm_sync.crms.base import App
 from crm_sync.crms.glpi.foresight import foresees
 from crm_sync.crms.glpi.processor import GlpiProcessor
-from crm_sync.crms.glpi.setup import check, connect, setup
+from crm_sync.crms.glpi.setup import check, connect, setup, warm_up
 
 app = App(
     manifest=manifest.load(__package__),
@@ -13,4 +13,5 @@ app = App(
     check=check,
     setup=setup,
     foresees=foresees,
+    warm_up=warm_up,
 )

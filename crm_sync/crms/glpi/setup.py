@@ -147,3 +147,8 @@ def _request_source(client: GlpiClient) -> int:
     if rows:
         return int(rows[0]["id"])
     return client.create("RequestType", {"name": SOURCE_NAME, "is_active": 1, "is_ticketheader": 1})
+
+
+def warm_up(client: GlpiClient) -> None:
+    """Log in, and ask for GLPI's clock."""
+    client.utc_offset()
