@@ -51,6 +51,10 @@ class Link:
     created: bool = False
 
 
+#: What names a link within a hook: the Chatwoot record and the type of the CRM record.
+LinkKey = tuple[Local, str]
+
+
 @dataclass(frozen=True, slots=True)
 class HookView:
     """What a CRM may know of its hook. ``settings`` are complete and validated, secrets included.
@@ -66,6 +70,10 @@ class HookView:
     chatwoot_account_id: int
     timeouts_s: tuple[float, float] = (3.0, 30.0)
     language: str = "en"
+
+
+#: The confirmed link of a record, if it has one.
+LinkLookup = Callable[[Local, str], Link | None]
 
 
 class Chatwoot(Protocol):
@@ -231,6 +239,12 @@ class App:
     before settings are stored, costs no call, raises ConfigError for settings that contradict each other, and returns
     notes on those that have no effect beside the others. The code of a ConfigError is the key of a sentence among the
     app's ``errors``, which people read before the message.
+
+    ``foresees`` names the links that an event will most likely make, from the event and the links there are. They
+    are claimed together with the event, so that each saves a commit. It calls nobody and may be wrong: what was not
+    foreseen is claimed when it is made, and what was not made is let go.
+
+    ``warm_up`` makes the calls that a new client needs only once, such as its login.
     """
 
     manifest: Manifest
@@ -239,3 +253,5 @@ class App:
     check: Callable[[Any, HookView], SetupResult]
     setup: Callable[[Any, HookView], SetupResult]
     validate: Callable[[Mapping[str, Any]], tuple[str, ...]] = _nothing_to_say
+    foresees: Callable[[Event, HookView, LinkLookup], Sequence[LinkKey]] = lambda *_: ()
+    warm_up: Callable[[Any], None] = lambda _: None

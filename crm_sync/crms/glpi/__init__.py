@@ -4,9 +4,10 @@ from functools import partial
 
 from crm_sync.crms import manifest
 from crm_sync.crms.base import App
+from crm_sync.crms.glpi.foresight import foresees
 from crm_sync.crms.glpi.processor import GlpiProcessor
 from crm_sync.crms.glpi.settings import validate
-from crm_sync.crms.glpi.setup import check, connect, setup
+from crm_sync.crms.glpi.setup import check, connect, setup, warm_up
 
 _manifest = manifest.load(__package__)
 
@@ -17,4 +18,6 @@ app = App(
     check=check,
     setup=setup,
     validate=partial(validate, defaults=manifest.defaults(_manifest)),
+    foresees=foresees,
+    warm_up=warm_up,
 )

@@ -289,3 +289,8 @@ def _zone(ahead: timedelta) -> str:
     minutes = round(ahead / timedelta(minutes=1))
     hours, rest = divmod(abs(minutes), 60)
     return f"UTC{'-' if minutes < 0 else '+'}{hours:02}:{rest:02}"
+
+
+def warm_up(client: GlpiClient) -> None:
+    """Log in, and ask for GLPI's clock."""
+    client.utc_offset()

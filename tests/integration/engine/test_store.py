@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 import threading
+import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
@@ -17,11 +18,12 @@ from alembic.migration import MigrationContext
 from cryptography.fernet import Fernet
 from sqlalchemy import func, inspect, select, text
 from sqlalchemy.exc import OperationalError
+from sqlalchemy.orm import Session
 
 from crm_sync import clock
 from crm_sync.config import Config
 from crm_sync.errors import ConfigError
-from crm_sync.store import DatabaseDown, Store, migrate, open_store
+from crm_sync.store import DatabaseDown, Store, database, migrate, open_store
 from crm_sync.store.database import normalised
 from crm_sync.store.migrate import alembic_config, pending
 from crm_sync.store.models import Account, Base
@@ -221,6 +223,21 @@ def test_work_done_together_succeeds_and_fails_piece_by_piece(store: Store) -> N
     store.close()
 
 
+@on_every_database
+def test_work_that_came_alone_leaves_nothing_behind_when_it_fails(store: Store) -> None:
+    def fails(session: Session) -> None:
+        session.add(account(1))
+        session.flush()
+        raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        store.write_together(fails)
+    assert accounts(store) == 0
+    store.write_together(lambda session: session.add(account(1)))
+    assert accounts(store) == 1
+    store.close()
+
+
 def test_nobody_waits_for_ever_when_more_come_together_than_fit_into_one_commit(
     store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -257,6 +274,38 @@ def test_a_file_that_somebody_else_has_locked_is_reported_as_a_database_that_is_
     other.close()
     with store.write() as session:
         session.add(account(1))
+    store.close()
+
+
+def test_a_write_begins_soon_after_that_of_another_process_and_waits_no_longer_than_it_may(
+    store: Store, config: Config, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = config.data_dir / "crm_sync.db"
+    other = sqlite3.connect(file, isolation_level=None, check_same_thread=False)
+    with store.write() as session:
+        session.add(account(1))
+    other.execute("BEGIN IMMEDIATE")
+    over: list[float] = []
+
+    def end() -> None:
+        over.append(time.monotonic())
+        other.execute("ROLLBACK")
+
+    threading.Timer(0.3, end).start()
+    with store.write() as session:
+        session.connection()
+        began = time.monotonic()
+        assert session.scalar(text("PRAGMA busy_timeout")) == database.LOCK_TIMEOUT_S * 1000
+    # SQLite by itself would have looked 100 ms later at the worst.
+    assert 0 <= began - over[0] < 0.08
+    monkeypatch.setattr(database, "LOCK_TIMEOUT_S", 0.2)
+    other.execute("BEGIN IMMEDIATE")
+    started = time.monotonic()
+    with pytest.raises(OperationalError), store.write() as session:
+        session.connection()
+    assert 0.2 <= time.monotonic() - started < 1.5
+    other.execute("ROLLBACK")
+    other.close()
     store.close()
 
 
