@@ -12,7 +12,7 @@ from crm_sync.crms.glpi.client import GlpiClient
 #: The first major version that chooses among the requesters it is given (measured on 10.0.19 and 11.0.6).
 PICKS_REQUESTERS = 11
 
-USER, TICKET, FOLLOWUP = "User", "Ticket", "ITILFollowup"
+USER, TICKET, FOLLOWUP, SOLUTION = "User", "Ticket", "ITILFollowup", "ITILSolution"
 
 
 class Work:
@@ -43,7 +43,7 @@ class Work:
         region: str | None = self.settings.get("default_region")
         return region
 
-    def marker(self, kind: str, record_id: int) -> str:
+    def marker(self, kind: str, record_id: int | str) -> str:
         """What identifies a record of ours in GLPI."""
         hook = self.port.hook
         return content.marker(hook.chatwoot_url, hook.chatwoot_account_id, kind, record_id)
