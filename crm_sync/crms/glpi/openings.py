@@ -227,14 +227,17 @@ class Openings(Work):
 
     def _category_called(self, name: str) -> int | None:
         rows = self.client.items(CATEGORY, {"searchText[name]": f"^{choices.pattern(name)}$"})
-        return choices.category_named(rows, name, self.entity)
+        chosen = choices.category_named(rows, name, self.entity)
+        full = next((_full_name(row) for row in rows if row["id"] == chosen), None)
+        if chosen is not None:
+            self.client.lookups.get((CATEGORY, chosen), lambda: full)
+        return chosen
 
     def _category_name(self, number: int) -> str | None:
         try:
-            row = self.client.item(CATEGORY, number)
+            return _full_name(self.client.item(CATEGORY, number))
         except (NotFound, Rejected):
             return None
-        return str(row.get("completename") or row.get("name") or "") or None
 
     def _inbox(self, conversation: Conversation) -> str | None:
         if conversation.inbox_name or conversation.inbox_id is None:
@@ -389,6 +392,10 @@ def _opens_a_ticket(message: Message) -> bool:
     return (
         not message.private and message.direction is not Direction.TEMPLATE and content.has_content(message)
     )
+
+
+def _full_name(row: Mapping[str, Any]) -> str | None:
+    return str(row.get("completename") or row.get("name") or "") or None
 
 
 def _generation(ticket: Link) -> int:

@@ -15,7 +15,7 @@ from crm_sync.crms.glpi.solutions import Solutions
 from crm_sync.crms.glpi.standing import Standing
 from crm_sync.crms.glpi.ticket_attributes import ticket_attributes
 from crm_sync.crms.glpi.work import TICKET, Work
-from crm_sync.events import Conversation, Event
+from crm_sync.events import Conversation, Direction, Event, Status
 
 #: What of a ticket is shown in its conversation.
 SHOWN = frozenset({"type", "itilcategories_id", "urgency", "impact", "deadline"})
@@ -46,6 +46,8 @@ class Tickets(Work):
         if ticket is None:
             return self._begun(self.openings.opened(event, conversation), conversation)
         if self._begins_again(ticket, event, conversation):
+            if choices.is_solved(mapping.status(conversation)):
+                conversation = replace(conversation, status=Status.OPEN)
             return self._begun(self.openings.continued(event, conversation, ticket), conversation)
         return self._completed(ticket, conversation)
 
@@ -111,16 +113,21 @@ class Tickets(Work):
     def _begins_again(self, ticket: Link, event: Event, conversation: Conversation) -> bool:
         """Whether a conversation whose ticket is solved goes on in a new one.
 
-        A message tells the conversation's state as of its sending; only a newer state than that agreed on counts.
+        A customer's message opens a conversation, and may be told with its state from before that. Apart from that
+        a message tells nothing of a state that is not newer than the one agreed on: it may be a late one.
         """
         if self.settings.get("on_reopen") != "new_ticket" or not choices.is_solved(
             ticket.agreed.get("status")
         ):
             return False
-        if choices.is_solved(mapping.status(conversation)):
-            return False
-        as_of, agreed = _as_of(conversation) or "", str(ticket.agreed.get("as_of") or "")
-        return as_of > agreed if event.message is not None else as_of >= agreed
+        agreed, message = str(ticket.agreed.get("as_of") or ""), event.message
+        as_of = _as_of(conversation) or ""
+        solved = choices.is_solved(mapping.status(conversation))
+        if message is None:
+            return not solved and as_of >= agreed
+        by_customer = message.direction is Direction.INCOMING and not conversation.contact.blocked
+        newer = message.created_at.isoformat() > agreed
+        return (by_customer and newer) or (not solved and as_of > agreed)
 
     def _wanted(self, conversation: Conversation) -> dict[str, Any]:
         given = choices.fields(self.settings, conversation.custom_attributes)
