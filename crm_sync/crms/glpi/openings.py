@@ -1,4 +1,4 @@
-"""How a ticket begins: what it says, whose it is, and how it is found again when an answer was lost.
+"""How a ticket is opened, and found again when an answer was lost.
 
 A conversation has one ticket, or, with ``on_reopen`` set to ``new_ticket``, one for each time that it was opened: its
 generations. The marker in a ticket tells which one it is.
@@ -7,25 +7,21 @@ generations. The marker in a ticket tells which one it is.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
+from dataclasses import replace
+from datetime import datetime
 from typing import Any
 
 from crm_sync.crms.base import Link, Local, Port, Remote
-from crm_sync.crms.glpi import choices, content, mapping, templates
+from crm_sync.crms.glpi import choices, content, mapping
 from crm_sync.crms.glpi.assets import COMPUTER, Assets
+from crm_sync.crms.glpi.categories import Categories
 from crm_sync.crms.glpi.client import GlpiClient
-from crm_sync.crms.glpi.content import escaped
+from crm_sync.crms.glpi.descriptions import Descriptions, Opening, generation_of
 from crm_sync.crms.glpi.requesters import Requesters
 from crm_sync.crms.glpi.standing import Standing
-from crm_sync.crms.glpi.work import FOLLOWUP, PICKS_REQUESTERS, TICKET, Work
-from crm_sync.errors import Duplicate, NotFound, Rejected
-from crm_sync.events import Conversation, Direction, Event, EventName, Message
-
-#: A conversation's first message is written together with it; Chatwoot tells both times in full seconds.
-TOGETHER = timedelta(seconds=2)
-
-CATEGORY = "ITILCategory"
+from crm_sync.crms.glpi.work import PICKS_REQUESTERS, TICKET, Work
+from crm_sync.errors import Duplicate, Rejected
+from crm_sync.events import Conversation, Event
 
 #: The role of who is told of a ticket, and the kind of link between tickets (GLPI: Ticket_Ticket::LINK_TO).
 OBSERVER = 3
@@ -33,17 +29,6 @@ LINK_TO = 1
 
 #: The search fields of a ticket that is looked for again.
 _ID, _URGENCY, _IMPACT, _STATUS, _TYPE, _CONTENT, _EXTERNAL_ID = 2, 10, 11, 12, 14, 21, 87
-
-
-@dataclass(frozen=True, slots=True)
-class _Opening:
-    """One ticket to be opened. ``former`` is the one whose place it takes in the conversation."""
-
-    event: Event
-    conversation: Conversation
-    requester: Link
-    generation: int = 1
-    former: Link | None = None
 
 
 class Openings(Work):
@@ -61,20 +46,22 @@ class Openings(Work):
         self.requesters = requesters
         self.standing = standing
         self.assets = Assets(client, port, notes)
+        self.categories = Categories(client, port)
+        self.descriptions = Descriptions(client, port)
         self.notes = notes
 
     def opened(self, event: Event, conversation: Conversation) -> Link:
         """The conversation's first ticket. Raises Skip when there is to be none."""
-        opening = _Opening(event, conversation, self.requesters.of(conversation.contact))
+        opening = Opening(event, conversation, self.requesters.of(conversation.contact))
         return self._ensured(opening, TICKET)
 
     def continued(self, event: Event, conversation: Conversation, former: Link) -> Link:
         """The ticket that goes on where a solved one ended; from now on it is the conversation's."""
-        return self._generation(event, conversation, former, _generation(former) + 1, former.remote_id)
+        return self._generation(event, conversation, former, generation_of(former) + 1, former.remote_id)
 
     def anew(self, event: Event, conversation: Conversation, gone: Link) -> Link:
         """The ticket that takes the place of one that GLPI has no longer."""
-        generation = _generation(gone)
+        generation = generation_of(gone)
         if generation == 1:
             self.port.forget(gone)
             return self.opened(event, conversation)
@@ -110,18 +97,9 @@ class Openings(Work):
             found[choices.DEADLINE] = self.client.local_date(datetime.fromisoformat(date))
         return found
 
-    def category(self, number: int | None) -> str | None:
-        """What a category is called, from the setup's list, else looked up."""
-        if not number:
-            return None
-        named: str | None = (self.facts.get("category_names") or {}).get(str(number))
-        if named is None:
-            named = self.client.lookups.get((CATEGORY, number), lambda: self._category_name(number))
-        return named
-
     # -- generations ---------------------------------------------------------------------------------------------
 
-    def _ensured(self, opening: _Opening, link_type: str) -> Link:
+    def _ensured(self, opening: Opening, link_type: str) -> Link:
         return self.port.ensure(
             Local("conversation", opening.conversation.id),
             link_type,
@@ -137,7 +115,7 @@ class Openings(Work):
         It has a link of its own before the conversation's is moved to it, so that it is made once whatever breaks.
         """
         requester = self.requesters.of(conversation.contact)
-        opening = _Opening(event, conversation, requester, generation, present)
+        opening = Opening(event, conversation, requester, generation, present)
         made = self._ensured(opening, _link_type(generation))
         self._join(made, former)
         carried = {"generation": generation, "former": former, "solutions": present.agreed.get("solutions")}
@@ -156,17 +134,20 @@ class Openings(Work):
 
     # -- opening -------------------------------------------------------------------------------------------------
 
-    def _created(self, opening: _Opening) -> Remote:
+    def _created(self, opening: Opening) -> Remote:
         conversation, requester = opening.conversation, opening.requester
-        first = self._first(opening)
+        first = self.descriptions.first(opening)
         mark = self._mark(opening)
         assets = self.assets.of(requester)
         state = self._state(opening)
-        began = conversation.created_at if opening.former is None else conversation.updated_at
+        began = conversation.created_at
+        if opening.former is not None:
+            began = first.created_at if first else conversation.updated_at
         observers = self.settings.get("observer_ids") or []
         fields = {
-            "name": self._title(opening, first),
-            "content": self._content(opening, first) + content.hidden(mark, self._described(first)),
+            "name": self.descriptions.title(opening, first),
+            "content": self.descriptions.html(opening, first)
+            + content.hidden(mark, self.descriptions.described(first)),
             "entities_id": self.entity,
             "requesttypes_id": self.settings.get("request_source_id"),
             "date": self.client.local_date(began) if began else None,
@@ -184,12 +165,12 @@ class Openings(Work):
             {
                 **self._agreed(opening, state, assets),
                 "as_of": conversation.updated_at.isoformat() if conversation.updated_at else None,
-                "first_message": self._described(first),
+                "first_message": self.descriptions.described(first),
                 **self.requesters.agreed(requester),
             },
         )
 
-    def _agreed(self, opening: _Opening, state: dict[str, Any], assets: dict[str, str]) -> dict[str, Any]:
+    def _agreed(self, opening: Opening, state: dict[str, Any], assets: dict[str, str]) -> dict[str, Any]:
         """What is known of a new ticket, whichever attempt opened it."""
         todo = []
         if self.picks_requesters and self.settings.get("observer_ids"):
@@ -202,13 +183,13 @@ class Openings(Work):
             found["generation"] = opening.generation
         return {key: value for key, value in found.items() if value} | self.standing.since_now()
 
-    def _state(self, opening: _Opening) -> dict[str, Any]:
+    def _state(self, opening: Opening) -> dict[str, Any]:
         """What of a new ticket is chosen: its state, its type and category, and what custom attributes say."""
         conversation = opening.conversation
         given = choices.fields(self.settings, conversation.custom_attributes)
         self.notes.extend(f"Left out: {words}." for words in given.wrong)
         named = choices.asks_for_inbox(self.settings)
-        inbox = self._inbox(conversation) if named else conversation.inbox_name
+        inbox = self.inbox(conversation) if named else conversation.inbox_name
         state = choices.state(conversation, self.settings) | {
             "type": choices.ticket_type(self.settings, conversation.inbox_id, inbox)
         }
@@ -216,33 +197,8 @@ class Openings(Work):
             # Opened, to be solved by a solution then.
             state["status"] = mapping.PROCESSING
         if "itilcategories_id" not in given.values:
-            state["itilcategories_id"] = self._category(conversation, inbox)
+            state["itilcategories_id"] = self.categories.of(conversation, inbox)
         return {key: value for key, value in {**state, **given.values}.items() if value is not None}
-
-    def _category(self, conversation: Conversation, inbox: str | None) -> int | None:
-        chosen = choices.category_by_inbox(self.settings, conversation.inbox_id, inbox)
-        if chosen is None and inbox and self.settings.get("category_named_like_inbox"):
-            chosen = self.client.lookups.get((CATEGORY, inbox), lambda: self._category_called(inbox))
-        return chosen if chosen is not None else self.settings.get("category_id")
-
-    def _category_called(self, name: str) -> int | None:
-        rows = self.client.items(CATEGORY, {"searchText[name]": f"^{choices.pattern(name)}$"})
-        chosen = choices.category_named(rows, name, self.entity)
-        full = next((_full_name(row) for row in rows if row["id"] == chosen), None)
-        if chosen is not None:
-            self.client.lookups.get((CATEGORY, chosen), lambda: full)
-        return chosen
-
-    def _category_name(self, number: int) -> str | None:
-        try:
-            return _full_name(self.client.item(CATEGORY, number))
-        except (NotFound, Rejected):
-            return None
-
-    def _inbox(self, conversation: Conversation) -> str | None:
-        if conversation.inbox_name or conversation.inbox_id is None:
-            return conversation.inbox_name
-        return self.port.chatwoot.inbox_name(conversation.inbox_id)
 
     @property
     def _has_externalid(self) -> bool:
@@ -260,104 +216,13 @@ class Openings(Work):
             except Rejected as refused:
                 self.notes.append(f"User {number} could not be made an observer: {refused}")
 
-    # -- words ---------------------------------------------------------------------------------------------------
-
-    def _title(self, opening: _Opening, first: Message | None) -> str:
-        template = self.settings["title_template"]
-        message = content.readable(first.content or "") if first else ""
-        filled = templates.fill(template, {**self._values(opening, template), "message": message})
-        title = " ".join(filled.split()) or f"Conversation #{opening.conversation.id}"
-        suffix = f" ({opening.generation})" if opening.generation > 1 else ""
-        return title[: mapping.NAME_LIMIT - len(suffix)].rstrip() + suffix
-
-    def _content(self, opening: _Opening, first: Message | None) -> str:
-        template = self.settings["content_template"]
-        values = {name: escaped(value) for name, value in self._values(opening, template).items()}
-        if "link" in values:
-            values["link"] = f'<a href="{values["link"]}">{values["link"]}</a>'
-        message = content.message_body(first) if first else self._no_message(opening)
-        return templates.fill_html(template, values, {"message": message}) or self._no_message(opening)
-
-    def _no_message(self, opening: _Opening) -> str:
-        name = opening.conversation.contact.name or self.texts("words.unknown_contact")
-        return content.paragraph(self.texts("words.new_conversation", name=name))
-
-    def _values(self, opening: _Opening, template: str) -> dict[str, str]:
-        """What stands in a template's places; the inbox is asked for only where it has one."""
-        conversation, hook = opening.conversation, self.port.hook
-        contact = conversation.contact
-        found = {
-            "id": str(conversation.id),
-            "channel": (conversation.channel or "").removeprefix("Channel::"),
-            "contact": contact.name,
-            "email": contact.email,
-            "phone": contact.phone_number,
-            "subject": conversation.additional_attributes.get("mail_subject"),
-            "link": (
-                f"{hook.chatwoot_url.rstrip('/')}/app/accounts/{hook.chatwoot_account_id}"
-                f"/conversations/{conversation.id}"
-            ),
-        }
-        if "inbox" in templates.names(template):
-            found["inbox"] = self._inbox(conversation)
-        return {name: str(value) for name, value in found.items() if value}
-
-    def _described(self, first: Message | None) -> int:
-        """The message that the description holds: it is not added as a followup."""
-        return first.id if first and "message" in templates.names(self.settings["content_template"]) else 0
-
-    def _first(self, opening: _Opening) -> Message | None:
-        former = opening.former
-        if former is None:
-            return self._first_message(opening.event, opening.conversation)
-        if _generation(former) == opening.generation:
-            # Takes the place of a ticket that is gone, and begins as that did.
-            known = self._known(opening.conversation)
-            return next((item for item in known if item.id == former.agreed.get("first_message")), None)
-        return self._message_since(opening.conversation, former)
-
-    def _message_since(self, conversation: Conversation, former: Link) -> Message | None:
-        """The message that opened the conversation again, unless it stands in the former ticket."""
-        solved = str(former.agreed.get("as_of") or "")[: len("2026-11-02T09:00:00")]
-        return min(
-            (
-                message
-                for message in self._known(conversation)
-                if message.created_at.isoformat() >= solved
-                and self.port.link(Local("message", message.id), FOLLOWUP) is None
-                and message.id != former.agreed.get("first_message")
-            ),
-            key=lambda message: message.id,
-            default=None,
-        )
-
-    def _first_message(self, event: Event, conversation: Conversation) -> Message | None:
-        """The first public message of a conversation.
-
-        A delivery holds the last one as of its sending, so the journal is asked too; and Chatwoot, when what is
-        known may not be the first.
-        """
-        first = min(self._known(conversation), key=lambda message: message.id, default=None)
-        begins = conversation.created_at
-        certain = first is not None and begins is not None and first.created_at - begins < TOGETHER
-        if event.name is not EventName.CONVERSATION_CREATED or not certain:
-            asked = self.port.chatwoot.first_messages(conversation.id)
-            first = min(filter(_opens_a_ticket, asked), key=lambda message: message.id, default=first)
-        return first
-
-    def _known(self, conversation: Conversation) -> list[Message]:
-        """The messages at hand that a ticket may begin with."""
-        known = {message.id: message for message in self.port.journaled_messages(conversation.id)}
-        known |= {message.id: message for message in conversation.messages if message.id not in known}
-        return [message for message in known.values() if _opens_a_ticket(message)]
-
     # -- finding again -------------------------------------------------------------------------------------------
 
-    def _mark(self, opening: _Opening) -> str:
+    def _mark(self, opening: Opening) -> str:
         number, generation = opening.conversation.id, opening.generation
         return self.marker("conversation", number if generation == 1 else f"{number}.{generation}")
 
-    def _recovered(self, opening: _Opening) -> Remote | None:
+    def _recovered(self, opening: Opening) -> Remote | None:
         """The ticket that an earlier attempt opened, be it in the bin by now."""
         mark = self._mark(opening)
         ways = [(_CONTENT, "contains")]
@@ -371,10 +236,11 @@ class Openings(Work):
                     text = str(row.get(str(_CONTENT)) or "")
                     external_id = str(row.get(str(_EXTERNAL_ID)) or "")
                     if content.is_marked(text, mark) or external_id.casefold() == mark.casefold():
-                        return self._found(opening, row, content.first_message_in(text))
+                        found = {"first_message": content.first_message_in(text), "binned": binned}
+                        return self._found(opening, row, found)
         return None
 
-    def _found(self, opening: _Opening, row: Mapping[str, Any], first_message: int | None) -> Remote:
+    def _found(self, opening: Opening, row: Mapping[str, Any], known: dict[str, Any]) -> Remote:
         state = self._state(opening) | {
             "status": row.get(str(_STATUS)),
             "urgency": row.get(str(_URGENCY)),
@@ -382,24 +248,10 @@ class Openings(Work):
             "type": row.get(str(_TYPE)),
         }
         agreed = self._agreed(opening, state, self.assets.of(opening.requester))
-        return self._remote(int(row[str(_ID)]), agreed | {"first_message": first_message})
+        return self._remote(int(row[str(_ID)]), agreed | known)
 
     def _remote(self, ticket_id: int, agreed: Mapping[str, Any]) -> Remote:
         return Remote(str(ticket_id), mapping.ticket_url(self.client.api_url, str(ticket_id)), agreed)
-
-
-def _opens_a_ticket(message: Message) -> bool:
-    return (
-        not message.private and message.direction is not Direction.TEMPLATE and content.has_content(message)
-    )
-
-
-def _full_name(row: Mapping[str, Any]) -> str | None:
-    return str(row.get("completename") or row.get("name") or "") or None
-
-
-def _generation(ticket: Link) -> int:
-    return int(ticket.agreed.get("generation") or 1)
 
 
 def _link_type(generation: int) -> str:

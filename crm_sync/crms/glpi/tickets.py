@@ -24,8 +24,9 @@ SHOWN = frozenset({"type", "itilcategories_id", "urgency", "impact", "deadline"}
 class Tickets(Work):
     """The tickets of conversations.
 
-    ``notes`` are sentences that belong to the outcome: what was left out, and what was found in GLPI. What a link's
-    ``agreed`` holds say the classes that write it: openings, assignments, solutions, standing, requesters.
+    ``notes`` are sentences that belong to the outcome: what was left out, and what was found in GLPI. A link's
+    ``agreed`` holds whether the ticket is ``shown`` as it is; what else it holds say the classes that write it:
+    openings, assignments, solutions, standing, requesters.
     """
 
     def __init__(self, client: GlpiClient, port: Port, requesters: Requesters) -> None:
@@ -58,9 +59,7 @@ class Tickets(Work):
     def standing_one(self, ticket: Link) -> Link:
         """The ticket to write to: another one where GLPI merged it. Raises NotFound when it is gone."""
         found = self.standing.of(ticket)
-        if found.remote_id != ticket.remote_id:
-            self._show(found, everything=True)
-        return found
+        return found if found.remote_id == ticket.remote_id else self._shown(found, everything=True)
 
     def update(self, ticket: Link, conversation: Conversation) -> list[str] | None:
         """Bring a ticket to its conversation's state; returns what changed, None for a state that is older.
@@ -87,28 +86,27 @@ class Tickets(Work):
         if as_of:
             known["as_of"] = as_of
         news = {key: value for key, value in known.items() if ticket.agreed.get(key) != value}
-        if news:
-            ticket = self.port.agree(ticket, **news)
         if news.keys() & SHOWN:
-            self._show(ticket)
+            self._shown(self.port.agree(ticket, **news, shown=False))
+        elif news:
+            self.port.agree(ticket, **news)
         return sorted({*changes, *(key for key in ("assignee", "team") if key in assigned)})
 
     # -- parts ---------------------------------------------------------------------------------------------------
 
     def _begun(self, ticket: Link, conversation: Conversation) -> Link:
         """A ticket that is the conversation's from now on, with what only a ticket that is there can have."""
-        begun = self._completed(ticket, conversation, show=False)
-        self._show(begun, everything="former" in begun.agreed)
+        begun = self._completed(ticket, conversation)
         self.update(begun, conversation)
         return replace(self.port.link(ticket.local, TICKET) or begun, created=ticket.created)
 
-    def _completed(self, ticket: Link, conversation: Conversation, *, show: bool = True) -> Link:
-        """The ticket after GLPI was seen to have taken what it was opened with."""
+    def _completed(self, ticket: Link, conversation: Conversation) -> Link:
+        """The ticket after it is shown, and GLPI was seen to have taken what it was opened with."""
+        if not ticket.agreed.get("shown"):
+            ticket = self._shown(ticket, everything="former" in ticket.agreed)
         ticket = self.requesters.seen_to(ticket, conversation)
         completed = self.openings.completed(ticket)
-        if show and completed != ticket:
-            self._show(completed)
-        return completed
+        return completed if completed is ticket else self._shown(completed)
 
     def _begins_again(self, ticket: Link, event: Event, conversation: Conversation) -> bool:
         """Whether a conversation whose ticket is solved goes on in a new one.
@@ -143,13 +141,14 @@ class Tickets(Work):
             self.client.update(TICKET, ticket.remote_id, self.quietly(self.openings.sent(fields)))
         return self.solutions.solved(ticket, conversation) if by_solution else ticket
 
-    def _show(self, ticket: Link, *, everything: bool = False) -> None:
-        """Let the conversation show its ticket; ``everything`` takes away what it showed of another one."""
-        category = self.openings.category(ticket.agreed.get("itilcategories_id"))
+    def _shown(self, ticket: Link, *, everything: bool = False) -> Link:
+        """The ticket as its conversation shows it; ``everything`` takes away what it showed of another one."""
+        category = self.openings.categories.name(ticket.agreed.get("itilcategories_id"))
         shown = ticket_attributes(ticket, category)
         if not everything:
             shown = {key: value for key, value in shown.items() if value is not None}
         self.port.show(ticket.local, TICKET, shown)
+        return self.port.agree(ticket, shown=True)
 
 
 def _as_of(conversation: Conversation) -> str | None:

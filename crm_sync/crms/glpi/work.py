@@ -8,6 +8,7 @@ from crm_sync.crms import texts
 from crm_sync.crms.base import Port
 from crm_sync.crms.glpi import content
 from crm_sync.crms.glpi.client import GlpiClient
+from crm_sync.events import Conversation
 
 #: The first major version that chooses among the requesters it is given (measured on 10.0.19 and 11.0.6).
 PICKS_REQUESTERS = 11
@@ -42,6 +43,12 @@ class Work:
         """The country of telephone numbers without a country code."""
         region: str | None = self.settings.get("default_region")
         return region
+
+    def inbox(self, conversation: Conversation) -> str | None:
+        """What agents call the inbox of a conversation; Chatwoot is asked where the delivery does not tell."""
+        if conversation.inbox_name or conversation.inbox_id is None:
+            return conversation.inbox_name
+        return self.port.chatwoot.inbox_name(conversation.inbox_id)
 
     def marker(self, kind: str, record_id: int | str) -> str:
         """What identifies a record of ours in GLPI."""
