@@ -95,7 +95,7 @@ class Descriptions(Work):
                 for message in self._known(conversation)
                 if message.created_at.isoformat() >= solved
                 and self.port.link(Local("message", message.id), FOLLOWUP) is None
-                and message.id != former.agreed.get("first_message")
+                and message.id > int(former.agreed.get("first_message") or 0)
             ),
             key=lambda message: message.id,
             default=None,

@@ -15,7 +15,7 @@ from typing import Any
 
 from crm_sync.sandbox.glpi import lifecycle, webhooks
 from crm_sync.sandbox.glpi.actors import actors_in, add_actors, drop_missing, has_assignee
-from crm_sync.sandbox.glpi.errors import Refused
+from crm_sync.sandbox.glpi.errors import NOT_ALLOWED, Refused
 from crm_sync.sandbox.glpi.kinds import Context, ItemKind, SilentKind
 from crm_sync.sandbox.glpi.rights import ASSIGNED, CHANGE_PRIORITY
 from crm_sync.sandbox.glpi.schema import Row
@@ -179,11 +179,11 @@ class TicketTicketKind(SilentKind):
                 columns["tickets_id_1"],
             )
             columns["link"] = SON_OF
-        pair = {columns["tickets_id_1"], columns.get("tickets_id_2")}
-        taken = any(
-            {row["tickets_id_1"], row["tickets_id_2"]} == pair for row in ctx.state["Ticket_Ticket"].all()
-        )
-        if taken or len(pair) == 1 or ctx.state.get("Ticket", columns.get("tickets_id_2")) is None:
+        if ctx.state.get("Ticket", columns.get("tickets_id_2")) is None:
+            raise Refused(NOT_ALLOWED)
+        pair = {columns["tickets_id_1"], columns["tickets_id_2"]}
+        rows = ctx.state["Ticket_Ticket"].all()
+        if len(pair) == 1 or any({row["tickets_id_1"], row["tickets_id_2"]} == pair for row in rows):
             raise Refused("")
 
     def after_add(self, ctx: Context, row: Row, values: Mapping[str, Any]) -> None:

@@ -153,6 +153,7 @@ def test_a_former_ticket_that_is_gone_is_told(desk: Desk) -> None:
 
     assert desk.texts(desk.row("Ticket")["id"]) == ["Still broken"]
     assert links(desk) == []
+    assert any(f"It could not be linked to ticket {old}: GLPI refused" in said for said in desk.outcomes())
 
 
 @pytest.mark.parametrize("kind", [lose, html_page, refuse])
