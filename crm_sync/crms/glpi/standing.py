@@ -11,6 +11,7 @@ from typing import Any
 
 from crm_sync.crms.base import Link, Port, Remote
 from crm_sync.crms.glpi import mapping
+from crm_sync.crms.glpi.choices import DEADLINE
 from crm_sync.crms.glpi.client import GlpiClient
 from crm_sync.crms.glpi.work import FOLLOWUP, TICKET, Work
 from crm_sync.errors import NotFound, Rejected
@@ -18,8 +19,21 @@ from crm_sync.errors import NotFound, Rejected
 #: A ticket that stood this recently is trusted to stand.
 TRUSTED = timedelta(days=1)
 
-#: What remains true of a conversation when its ticket becomes another.
-KEPT = ("as_of", "first_message", "requester", "generation", "former", "solutions")
+#: What was agreed of the ticket itself, and is not true of another one that it was merged into.
+OF_THE_TICKET = frozenset(
+    {
+        "assignee",
+        "team",
+        "technician",
+        "group",
+        "assets",
+        "deadline",
+        "open",
+        "shown",
+        "locations_id",
+        DEADLINE,
+    }
+)
 
 
 class Standing(Work):
@@ -82,9 +96,8 @@ class Standing(Work):
 
     def _moved(self, ticket: Link, row: dict[str, Any]) -> Link:
         number = str(row["id"])
-        agreed = {key: ticket.agreed[key] for key in KEPT if key in ticket.agreed} | {
-            key: row.get(key) for key in ("status", "urgency", "impact", "type", "itilcategories_id")
-        }
+        agreed = {key: value for key, value in ticket.agreed.items() if key not in OF_THE_TICKET}
+        agreed |= {key: row.get(key) for key in ("status", "urgency", "impact", "type", "itilcategories_id")}
         self.notes.append(f"Ticket {ticket.remote_id} was merged into ticket {number}.")
         url = mapping.ticket_url(self.client.api_url, number)
         return self.port.move(ticket, Remote(number, url, agreed | self.since_now()))
