@@ -46,7 +46,7 @@ class Openings(Work):
         self.requesters = requesters
         self.standing = standing
         self.assets = Assets(client, port, notes)
-        self.categories = Categories(client, port)
+        self.categories = Categories(client, port, notes)
         self.descriptions = Descriptions(client, port)
         self.notes = notes
 
