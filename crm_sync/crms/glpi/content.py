@@ -16,7 +16,7 @@ from crm_sync.events import Attachment, Message, SenderKind
 
 #: How a comment of ours begins, as it was sent and as GLPI 10 encodes it in what /search answers. Nobody's text can
 #: hold either: ours are escaped.
-_MARKER = re.compile(r"(?:<|&#60;)!-- (crm-sync/\S+/\d+/[a-z]+/[\d.]+/)(?:first/(\d+)/)? --")
+_MARKER = re.compile(r"(?:<|&#60;)!-- (crm-sync/[^\s/]+/\d+/[a-z]+/[\d.]+/)(?:first/(\d+)/)? --")
 
 #: Chatwoot's mention of an agent or a team: [@Rui](mention://user/32/Rui). Names may hold brackets.
 _MENTION = re.compile(r"\[@?([^\]\n]+)\]\(mention://(?:[^()\n]|\([^()\n]*\))*\)")

@@ -62,7 +62,7 @@ def test_a_conversation_without_an_answer_is_solved_in_neutral_words(desk: Desk)
 
 
 def test_a_conversation_that_begins_resolved_has_a_solution(desk: Desk) -> None:
-    begin(desk, status="resolved")
+    begin(desk, None, status="resolved")
     desk.sync()
 
     assert desk.row("Ticket")["status"] == SOLVED
