@@ -31,6 +31,12 @@ def computers(desk: Desk) -> list[int]:
     ]
 
 
+def forbidden(_app: Any, _environ: Any, start_response: Any) -> list[bytes]:
+    """What GLPI answers when a right is missing (contracts/glpi: user-list-no-rights-selfservice)."""
+    start_response("403 Forbidden", [("Content-Type", "application/json; charset=UTF-8")])
+    return [b'["ERROR_RIGHT_MISSING","You don\'t have permission to perform this action."]']
+
+
 def test_the_requesters_computers_are_linked_and_shown(desk: Desk) -> None:
     one, two, *_ = computers(desk)
     desk.set(link_computers="true")
@@ -67,9 +73,8 @@ def test_computers_are_not_looked_for_unless_that_is_wanted(desk: Desk) -> None:
 
 def test_computers_that_may_not_be_seen_are_told_and_keep_nothing_back(desk: Desk) -> None:
     desk.set(link_computers="true")
-    with desk.glpi.state.lock:
-        desk.glpi.state["Profile"].rows[4]["computer"] = 0
-        desk.glpi.sessions.expire_all()
+    fault, _ = once(forbidden, "GET", "/Computer", times=9)
+    desk.strike(fault)
     begin(desk)
     desk.sync()
 
