@@ -120,11 +120,11 @@ def quiet(another_desk: Callable[[], Desk]) -> list[Row]:
     return _without_addresses(found)
 
 
-@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize("seed", range(4))
 def test_faults_at_random_change_nothing_in_the_end(desk: Desk, quiet: list[Row], seed: int) -> None:
     furnish(desk)
     desk.glpi.faults._random.seed(seed)
-    desk.glpi.faults.kinds, desk.glpi.faults.fail_rate = (lose, html_page, refuse), 0.3
+    desk.glpi.faults.kinds, desk.glpi.faults.fail_rate = (lose, html_page, refuse), 0.1
 
     assert _without_addresses(play(desk)) == quiet
     assert sum(desk.glpi.faults.hits.values()) > 0
