@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from crm_sync.sandbox.server import html_page, lose, refuse
+from crm_sync.store.models import Hook
 from tests.integration.glpi.desk import WEBSITE, Desk, once
 from tests.integration.glpi.test_conversations import begin
 from tests.integration.glpi.test_openings import insert
@@ -142,3 +143,42 @@ def test_a_deadline_is_shown_when_an_answer_is_lost(
     assert desk.row("Ticket")["slas_id_ttr"] == sla
     shown = desk.chatwoot.state.conversations[number].custom_attributes
     assert shown["glpi_sla_ttr"] == "2026-11-02T13:00:00Z"
+
+
+# -- what the setup found ------------------------------------------------------------------------------------------
+
+
+def know(desk: Desk, **facts: Any) -> None:
+    """The setup found this out about GLPI."""
+    with desk.runtime.store.write() as session:
+        hook = session.get_one(Hook, desk.hook_id)
+        hook.facts = {**hook.facts, **facts}
+        hook.version += 1
+
+
+def test_a_deadline_of_glpis_own_rules_is_shown_where_there_are_slas(desk: Desk) -> None:
+    know(desk, has_sla=True)
+    contact, number = begin(desk)
+    desk.sync()
+    assert "glpi_sla_ttr" not in desk.chatwoot.state.conversations[number].custom_attributes
+
+    desk.calls()
+    desk.chatwoot.create_conversation(contact, WEBSITE, "Again")
+    desk.sync()
+    assert desk.calls() == ["POST /Ticket", "GET /Ticket"]
+    desk.chatwoot.set_status(number, "resolved")
+    desk.sync()
+    assert desk.calls() == ["PUT /Ticket"]
+
+
+def test_a_category_that_the_setup_knows_is_shown_without_asking(desk: Desk) -> None:
+    printers = insert(desk, "ITILCategory", name="Printers", completename="Printers")
+    desk.set(category_id=str(printers))
+    know(desk, category_names={str(printers): "Things > Printers"})
+    desk.calls()
+    _, number = begin(desk)
+    desk.sync()
+
+    shown = desk.chatwoot.state.conversations[number].custom_attributes
+    assert shown["glpi_category"] == "Things > Printers"
+    assert "GET /ITILCategory" not in desk.calls()
