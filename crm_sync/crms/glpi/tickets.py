@@ -15,6 +15,7 @@ from crm_sync.crms.glpi.solutions import Solutions
 from crm_sync.crms.glpi.standing import Standing
 from crm_sync.crms.glpi.ticket_attributes import ticket_attributes
 from crm_sync.crms.glpi.work import TICKET, Work
+from crm_sync.errors import NotFound
 from crm_sync.events import Conversation, Direction, Event, Status
 
 #: What of a ticket is shown in its conversation.
@@ -50,7 +51,10 @@ class Tickets(Work):
             if choices.is_solved(mapping.status(conversation)):
                 conversation = replace(conversation, status=Status.OPEN)
             return self._begun(self.openings.continued(event, conversation, ticket), conversation)
-        return self._completed(ticket, conversation)
+        try:
+            return self._completed(ticket, conversation)
+        except NotFound:
+            return self.anew(event, conversation, ticket)
 
     def anew(self, event: Event, conversation: Conversation, gone: Link) -> Link:
         """The ticket that takes the place of one that GLPI has no longer."""

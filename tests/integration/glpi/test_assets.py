@@ -145,6 +145,22 @@ def test_a_deadline_is_shown_when_an_answer_is_lost(
     assert shown["glpi_sla_ttr"] == "2026-11-02T13:00:00Z"
 
 
+def test_a_ticket_that_is_purged_before_its_deadline_was_read_is_opened_anew(desk: Desk, sla: int) -> None:
+    fault, hit = once(refuse, "GET", r"/Ticket/\d+")
+    desk.strike(fault)
+    _, number = begin(desk)
+    desk.take(desk.deliveries())
+    desk.drain()
+    assert hit.is_set()
+    desk.purge("Ticket", desk.row("Ticket")["id"])
+    desk.settle()
+
+    assert desk.row("Ticket")["slas_id_ttr"] == sla
+    shown = desk.chatwoot.state.conversations[number].custom_attributes
+    assert shown["glpi_sla_ttr"] == "2026-11-02T13:00:00Z"
+    assert shown["glpi_ticket_id"] == desk.row("Ticket")["id"]
+
+
 # -- what the setup found ------------------------------------------------------------------------------------------
 
 
