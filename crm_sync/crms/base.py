@@ -145,6 +145,10 @@ class Port(Protocol):
         """Remember that both sides now agree on these keys (merged into what was agreed before)."""
         ...
 
+    def move(self, link: Link, remote: Remote) -> Link:
+        """From now on the link leads to another CRM record, which is there already; what was agreed is the other's."""
+        ...
+
     def forget(self, link: Link) -> None:
         """The CRM record is gone: drop the link, so that ``ensure`` resolves it once more."""
         ...

@@ -153,6 +153,14 @@ class JournalPort:
         self._later(row_id, agreed=agreed)
         return self._remember(row_id, replace(link, agreed=agreed))
 
+    def move(self, link: Link, remote: Remote) -> Link:
+        """See Port.move."""
+        row_id, _ = self._links[link.local, link.remote_type]
+        agreed = dict(remote.agreed)
+        self._later(row_id, remote_id=remote.id, url=remote.url, agreed=agreed)
+        moved = replace(link, remote_id=remote.id, url=remote.url, agreed=agreed, created=False)
+        return self._remember(row_id, moved)
+
     def forget(self, link: Link) -> None:
         """See Port.forget."""
         row_id, _ = self._links.pop((link.local, link.remote_type))

@@ -12,13 +12,11 @@ import re
 from datetime import UTC
 from urllib.parse import urlsplit
 
-from crm_sync.events import Attachment, Conversation, Message, SenderKind
+from crm_sync.events import Attachment, Message, SenderKind
 
 #: How a comment of ours begins, as it was sent, as GLPI 10 encodes it in what /search answers, and as GLPI 9.5 does
 #: everywhere. The last is also how somebody's ``<`` is escaped, so only the last one in a content counts: it is ours.
-_MARKER = re.compile(
-    r"(?:<|&#60;|&lt;)!-- (crm-sync/\S+/\d+/(?:conversation|message)/\d+/)(?:first/(\d+)/)? --"
-)
+_MARKER = re.compile(r"(?:<|&#60;|&lt;)!-- (crm-sync/[^\s/]+/\d+/[a-z]+/[\d.]+/)(?:first/(\d+)/)? --")
 
 #: Chatwoot's mention of an agent or a team: [@Rui](mention://user/32/Rui). Names may hold brackets.
 _MENTION = re.compile(r"\[@?([^\]\n]+)\]\(mention://(?:[^()\n]|\([^()\n]*\))*\)")
@@ -41,7 +39,7 @@ def host(chatwoot_url: str) -> str:
     return f"{name}-{parts.port}" if parts.port else name
 
 
-def marker(chatwoot_url: str, account_id: int, kind: str, record_id: int) -> str:
+def marker(chatwoot_url: str, account_id: int, kind: str, record_id: int | str) -> str:
     """What identifies a record of ours within a content. Ends in a slash, so that 81 is not found in 812."""
     return f"crm-sync/{host(chatwoot_url)}/{account_id}/{kind}/{record_id}/"
 
@@ -73,15 +71,6 @@ def _marker_in(content: str) -> re.Match[str] | None:
 def has_content(message: Message) -> bool:
     """Whether there is anything to read or to open in a message."""
     return bool(not message.deleted and ((message.content or "").strip() or message.attachments))
-
-
-def ticket_content(conversation: Conversation, first: Message | None, mark: str) -> str:
-    """The ticket's description: the conversation's first public message, or who it is with."""
-    if first is None:
-        text = paragraph(f"New conversation from {conversation.contact.name or 'an unknown contact'}")
-    else:
-        text = message_body(first)
-    return text + hidden(mark, first.id if first else 0)
 
 
 def followup_content(message: Message, mark: str) -> str:

@@ -253,23 +253,12 @@ def _decoded(text: str) -> str:
 # -- tickets -------------------------------------------------------------------------------------------------------
 
 
-def ticket_state(conversation: Conversation) -> dict[str, Any]:
-    """The part of a ticket that follows its conversation."""
-    level = PRIORITY.get(conversation.priority, PRIORITY[None])
-    return {"status": status(conversation), "urgency": level, "impact": level}
-
-
 def status(conversation: Conversation) -> int:
     """A conversation's state as GLPI's: one that a bot still handles is new."""
     handled_by_bot = conversation.assignee is not None and conversation.assignee.kind is SenderKind.BOT
     if conversation.status is Status.PENDING and handled_by_bot:
         return NEW
     return STATUS[conversation.status]
-
-
-def title(conversation: Conversation) -> str:
-    """The ticket's name."""
-    return f"Conversation #{conversation.id}"
 
 
 def ticket_url(api_url: str, ticket_id: str) -> str:

@@ -39,7 +39,8 @@ class GlpiProcessor(Work):
 
     def handle(self, event: Event) -> str:
         """See crms.base.Processor."""
-        return self._handlers[event.name](event)
+        outcome = self._handlers[event.name](event)
+        return " ".join(dict.fromkeys([outcome, *self.tickets.notes]))
 
     # -- handlers ------------------------------------------------------------------------------------------------
 
@@ -68,14 +69,15 @@ class GlpiProcessor(Work):
         try:
             changed = self.tickets.update(ticket, conversation)
         except NotFound:
-            self.port.forget(ticket)
-            ticket = self.tickets.ticket(event, conversation)
+            ticket = self.tickets.anew(event, conversation, ticket)
             return f"The ticket was gone; ticket {ticket.remote_id} takes its place."
         if changed is None:
             return f"Ticket {ticket.remote_id} shows a newer state already."
         if not changed:
             return f"Ticket {ticket.remote_id} is up to date."
-        return f"Ticket {ticket.remote_id} updated: {', '.join(sorted(changed))}."
+        # A merged ticket was followed to another one.
+        ticket = self.port.link(ticket.local, TICKET) or ticket
+        return f"Ticket {ticket.remote_id} updated: {', '.join(changed)}."
 
     def message(self, event: Event) -> str:
         """The message can be read in the conversation's ticket, once."""
@@ -87,10 +89,9 @@ class GlpiProcessor(Work):
             raise Skip("switched_off", "Followups are switched off (enable_followup_sync).")
         ticket = self.tickets.ticket(event, conversation)
         try:
-            return self.followups.mirrored(message, ticket)
+            return self.followups.mirrored(message, self.tickets.standing_one(ticket))
         except NotFound:
-            self.port.forget(ticket)
-            return self.followups.mirrored(message, self.tickets.ticket(event, conversation))
+            return self.followups.mirrored(message, self.tickets.anew(event, conversation, ticket))
 
     # -- parts ---------------------------------------------------------------------------------------------------
 

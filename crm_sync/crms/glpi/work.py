@@ -9,11 +9,12 @@ from crm_sync.crms.base import Port
 from crm_sync.crms.glpi import content
 from crm_sync.crms.glpi.client import GlpiClient
 from crm_sync.errors import ApiError
+from crm_sync.events import Conversation
 
 #: The first major version that chooses among the requesters it is given (measured on 10.0.19 and 11.0.6).
 PICKS_REQUESTERS = 11
 
-USER, TICKET, FOLLOWUP = "User", "Ticket", "ITILFollowup"
+USER, TICKET, FOLLOWUP, SOLUTION = "User", "Ticket", "ITILFollowup", "ITILSolution"
 
 
 class Work:
@@ -44,7 +45,13 @@ class Work:
         region: str | None = self.settings.get("default_region")
         return region
 
-    def marker(self, kind: str, record_id: int) -> str:
+    def inbox(self, conversation: Conversation) -> str | None:
+        """What agents call the inbox of a conversation; Chatwoot is asked where the delivery does not tell."""
+        if conversation.inbox_name or conversation.inbox_id is None:
+            return conversation.inbox_name
+        return self.port.chatwoot.inbox_name(conversation.inbox_id)
+
+    def marker(self, kind: str, record_id: int | str) -> str:
         """What identifies a record of ours in GLPI."""
         hook = self.port.hook
         return content.marker(hook.chatwoot_url, hook.chatwoot_account_id, kind, record_id)

@@ -12,7 +12,7 @@ from hypothesis import HealthCheck, given, settings, strategies as st
 
 from crm_sync.crms.glpi import content
 from crm_sync.crms.glpi.client import GlpiClient
-from crm_sync.events import Attachment, Contact, Conversation, Direction, Message, Sender, SenderKind, Status
+from crm_sync.events import Attachment, Direction, Message, Sender, SenderKind
 from crm_sync.sandbox.glpi import FLAVOURS, create_app
 from crm_sync.sandbox.glpi.text import decode, encode
 from crm_sync.sandbox.server import SandboxServer
@@ -200,19 +200,15 @@ def test_a_message_has_content_or_it_has_not(found: Message, *, expected: bool) 
 
 
 def test_a_ticket_tells_which_message_it_was_made_from() -> None:
-    conversation = Conversation(10, Status.OPEN, Contact(1, name="Ana"))
-    mark = content.marker("https://chat.example.com", 3, "conversation", 10)
+    mark = content.marker("https://chat.example.com", 3, "conversation", "10.2")
 
-    made = content.ticket_content(conversation, message("Hello"), mark)
-    assert made == "<p>Hello</p><!-- crm-sync/chat.example.com/3/conversation/10/first/81/ -->"
+    made = content.message_body(message("Hello")) + content.hidden(mark, 81)
+    assert made == "<p>Hello</p><!-- crm-sync/chat.example.com/3/conversation/10.2/first/81/ -->"
     assert (content.first_message_in(made), content.first_message_in(encode(made))) == (81, 81)
     assert content.is_marked(encode(made), mark)
     kept_by_9_5 = made.replace("<", "&lt;").replace(">", "&gt;")
     assert (content.first_message_in(kept_by_9_5), content.is_marked(kept_by_9_5, mark)) == (81, True)
-
-    empty = content.ticket_content(conversation, None, mark)
-    assert Reader(empty).text == "New conversation from Ana"
-    assert content.first_message_in(empty) == 0
+    assert content.first_message_in(content.hidden(mark, 0)) == 0
 
 
 def test_a_marker_of_another_record_is_another_marker() -> None:
@@ -220,9 +216,9 @@ def test_a_marker_of_another_record_is_another_marker() -> None:
         content.marker(url, account, kind, number)
         for url in ("https://a.example", "https://a.example:3000", "https://b.example")
         for account in (3, 31)
-        for kind in ("conversation", "message")
-        for number in (1, 10, 101)
+        for kind in ("conversation", "message", "solution")
+        for number in (1, 10, 101, "1.2", "10.1")
     }
-    assert len(marks) == 3 * 2 * 2 * 3
+    assert len(marks) == 3 * 2 * 3 * 5
     assert not any(a != b and a in b for a in marks for b in marks)
     assert content.first_message_in("<p>no marker</p>") is None

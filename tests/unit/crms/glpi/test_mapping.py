@@ -247,14 +247,6 @@ def test_a_state_is_the_tickets(status: Status, assignee: SenderKind | None, exp
 
 
 @pytest.mark.parametrize(
-    ("priority", "level"), [("urgent", 5), ("high", 4), ("medium", 3), ("low", 2), (None, 3), ("odd", 3)]
-)
-def test_a_priority_is_urgency_and_impact_and_never_glpis_priority(priority: str | None, level: int) -> None:
-    found = mapping.ticket_state(Conversation(1, Status.OPEN, contact(), priority=priority))
-    assert found == {"status": 2, "urgency": level, "impact": level}
-
-
-@pytest.mark.parametrize(
     "api",
     [
         "https://g.example/glpi/apirest.php",
