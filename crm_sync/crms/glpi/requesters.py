@@ -8,7 +8,7 @@ kind that it was opened with.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any, ClassVar
@@ -29,6 +29,8 @@ REQUESTER = 1
 #: A user who was a ticket's requester this recently will be one again. GLPI drops requesters who are gone, and
 #: GLPI 11 also those it thinks unfit, without a word; so once in a while it is looked whether it took this one.
 REQUESTER_TRUSTED = timedelta(days=1)
+#: How many tickets that were opened since the last look are looked after, should GLPI have dropped him meanwhile.
+UNSEEN_LIMIT = 20
 
 #: What a ticket's ``agreed`` says of who asks for it: the user's id, or the Contact's and its address.
 _USER_KEY, _CONTACT_KEY, _ADDRESS_KEY = "requester", "contact", "requester_email"
@@ -109,9 +111,9 @@ class Requesters(Work, ABC):
         rows = self.client.items(f"{TICKET}/{ticket.remote_id}/Ticket_User")
         return [row for row in rows if row.get("type") == REQUESTER]
 
-    def _create_requester(self, ticket: Link, requester: Mapping[str, Any]) -> None:
+    def _create_requester(self, ticket_id: str, requester: Mapping[str, Any]) -> None:
         """Add a requester to a ticket. Raises Duplicate for one that it has."""
-        row = {"tickets_id": int(ticket.remote_id), "type": REQUESTER, **requester}
+        row = {"tickets_id": int(ticket_id), "type": REQUESTER, **requester}
         self.client.create("Ticket_User", self.quietly(row))
 
     def _take_off(
@@ -129,7 +131,10 @@ class Requesters(Work, ABC):
 
 
 class UserRequesters(Requesters):
-    """Users as requesters. A ticket's ``agreed`` holds ``requester`` once it is known that GLPI took it."""
+    """Users as requesters. A ticket's ``agreed`` holds ``requester`` once it is known, or trusted, that GLPI took it.
+
+    A user's ``agreed`` holds the tickets that were opened on trust since the last look: ``unseen``.
+    """
 
     key, other_key = _USER_KEY, _CONTACT_KEY
     people: People
@@ -143,6 +148,14 @@ class UserRequesters(Requesters):
         known = self._is_trusted(requester) and not self.adds_actors_later
         return {_USER_KEY: requester.remote_id} if known else {}
 
+    def seen_to(self, ticket: Link, conversation: Conversation) -> Link:
+        """See Requesters."""
+        user = self.people.known(conversation.contact)
+        if ticket.created and user is not None and ticket.agreed.get(_USER_KEY) == user.remote_id:
+            unseen = [*user.agreed.get("unseen", ()), ticket.remote_id]
+            self.port.agree(user, unseen=unseen[-UNSEEN_LIMIT:])
+        return super().seen_to(ticket, conversation)
+
     def _is_trusted(self, user: Link) -> bool:
         seen = user.agreed.get("seen") or {}
         return seen.get("entity") == self.entity and (
@@ -155,11 +168,13 @@ class UserRequesters(Requesters):
         if ticket.created and self.adds_actors_later:
             return self._added(ticket, conversation, user)
         if user.remote_id not in {str(row.get("users_id")) for row in self._users_of(ticket)}:
+            unseen = user.agreed.get("unseen", ())
             user = self._existing(user, conversation.contact)
-            self._add(ticket, user)
+            self._add(ticket.remote_id, user)
+            self._make_up_for(unseen, user)
         elif ticket.created:
             # Named by GLPI itself, not by an earlier attempt of ours.
-            self.port.agree(user, seen=self.people.seen())
+            self.port.agree(user, seen=self.people.seen(), unseen=[])
         return self.port.agree(ticket, **{_USER_KEY: user.remote_id})
 
     def _added(self, ticket: Link, conversation: Conversation, user: Link) -> Link:
@@ -167,22 +182,34 @@ class UserRequesters(Requesters):
         if not self._is_trusted(user):
             user = self._existing(user, conversation.contact)
             self.port.agree(user, seen=self.people.seen())
-        self._add(ticket, user)
+        self._add(ticket.remote_id, user)
         return self.port.agree(ticket, **{_USER_KEY: user.remote_id})
+
+    def _make_up_for(self, unseen: Iterable[str], user: Link) -> None:
+        """Name the requester in tickets too that were opened on trust, and that GLPI may have dropped him from."""
+        for ticket_id in unseen:
+            try:
+                self._add(ticket_id, user)
+            except Rejected as refused:
+                self.notes.append(
+                    f"User {user.remote_id} could not be made requester of ticket {ticket_id}: {refused}"
+                )
+        if unseen:
+            self.port.agree(user, unseen=[])
 
     def _handed_over(self, ticket: Link, conversation: Conversation, person: Link) -> Link:
         user = person if self._is_trusted(person) else self._existing(person, conversation.contact)
         former, rows = str(ticket.agreed[_USER_KEY]), self._users_of(ticket)
         if user.remote_id not in {str(row.get("users_id")) for row in rows}:
-            self._add(ticket, user)
+            self._add(ticket.remote_id, user)
         self._take_off("Ticket_User", rows, lambda row: str(row.get("users_id")) == former)
         self.notes.append(f"User {user.remote_id} is its requester now, instead of user {former}.")
         return self.port.agree(ticket, **{_USER_KEY: user.remote_id})
 
-    def _add(self, ticket: Link, user: Link) -> None:
+    def _add(self, ticket_id: str, user: Link) -> None:
         """Add a user; being the requester already counts as done."""
         try:
-            self._create_requester(ticket, {"users_id": int(user.remote_id)})
+            self._create_requester(ticket_id, {"users_id": int(user.remote_id)})
         except Duplicate:
             return
 
@@ -251,7 +278,7 @@ class ContactRequesters(Requesters):
         """Add an address that the ticket does not name. GLPI gives no reason for some of its refusals."""
         row = {"users_id": 0, "alternative_email": address, "use_notification": self._notified}
         try:
-            self._create_requester(ticket, row)
+            self._create_requester(ticket.remote_id, row)
         except (Duplicate, Rejected) as refused:
             why = refused if isinstance(refused, Rejected) else "GLPI gives no reason."
             self.notes.append(f"The ticket has no requester, since {address} cannot be one: {why}")

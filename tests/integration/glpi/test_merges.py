@@ -6,8 +6,9 @@ from typing import Any
 
 import pytest
 
+from crm_sync.sandbox.server import lose, refuse
 from crm_sync.store.models import EventState
-from tests.integration.glpi.desk import WEBSITE, Desk
+from tests.integration.glpi.desk import WEBSITE, Desk, once
 
 PHONE = "+5511912345678"
 
@@ -149,6 +150,22 @@ def test_a_former_requester_who_may_not_be_taken_off_is_told_and_harms_nothing(d
     assert set(desk.requesters(desk.row("Ticket")["id"])) == {user_of(desk, base), user_of(desk, other)}
 
 
+@pytest.mark.parametrize("kind", [lose, refuse])
+@pytest.mark.parametrize(("method", "path"), [("POST", "/Ticket_User"), ("DELETE", "/Ticket_User/[0-9]+")])
+def test_a_fault_leaves_the_ticket_with_the_one_requester_who_asks_now(
+    desk: Desk, kind: Any, method: str, path: str
+) -> None:
+    base, other, number = two(desk)
+    merge(desk, base, other)
+    fault, hit = once(kind, method, path)
+    desk.strike(fault)
+    desk.chatwoot.set_status(number, "resolved")
+    desk.settle()
+
+    assert hit.is_set()
+    assert desk.requesters(desk.row("Ticket")["id"]) == [user_of(desk, base)]
+
+
 def test_a_user_made_anew_takes_over_the_tickets_of_the_one_who_is_gone(desk: Desk) -> None:
     contact = desk.chatwoot.create_contact(name="Ana", email="ana@example.com").id
     number = desk.chatwoot.create_conversation(contact, WEBSITE, "It does not print").id
@@ -189,15 +206,16 @@ def test_a_ticket_is_linked_to_the_glpi_contact_that_stays(desk: Desk) -> None:
 
 
 @pytest.mark.parametrize("settings", [{"use_contact": "true"}])
-def test_an_address_stays_where_the_contact_that_stays_had_none_and_takes_it_over(desk: Desk) -> None:
+def test_a_glpi_contact_without_an_address_takes_over_that_of_the_other(desk: Desk) -> None:
     base, other, number = two(desk)
-    stays = desk.row("Contact", email="")["id"] if desk.rows("Contact", email="") else None
+    [stays] = [row["id"] for row in desk.rows("Contact") if not row["email"]]
     merge(desk, base, other)
     desk.chatwoot.set_status(number, "resolved")
     desk.sync()
 
     ticket = desk.row("Ticket")["id"]
-    assert stays is None or [row["items_id"] for row in desk.rows("Item_Ticket")] == [stays]
+    assert [row["items_id"] for row in desk.rows("Item_Ticket", tickets_id=ticket)] == [stays]
     assert [row["alternative_email"] for row in desk.rows("Ticket_User", tickets_id=ticket)] == [
         "ana@example.com"
     ]
+    assert desk.row("Contact", id=stays)["email"] == "ana@example.com"

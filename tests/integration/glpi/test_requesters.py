@@ -100,6 +100,46 @@ def test_a_user_who_was_put_away_stays_the_requester_of_his_contacts_tickets(
     assert told is desk.glpi.state.flavour.is_11
 
 
+@pytest.mark.parametrize("change", [{"is_deleted": 1}, {"is_active": 0}, None])
+def test_tickets_opened_on_trust_after_a_user_was_put_away_are_put_right_with_the_next_look(
+    desk: Desk, change: dict[str, int] | None
+) -> None:
+    contact = begin(desk)
+    desk.sync()
+    user = desk.users()[0]["id"]
+    if change is None:
+        desk.purge("User", user)
+    else:
+        desk.write("User", user, **change)
+    desk.chatwoot.create_conversation(contact, WEBSITE, "Another thing")
+    desk.sync()
+    desk.clock.forward(2 * DAY)
+    desk.chatwoot.create_conversation(contact, WEBSITE, "Again")
+    desk.sync()
+
+    now = desk.users()[0]["id"]
+    assert (now == user) is (change is not None)
+    # Those that were opened before are his, or follow with their next event.
+    assert [desk.requesters(row["id"]) for row in desk.rows("Ticket")[1:]] == [[now], [now]]
+
+
+def test_a_ticket_that_is_gone_does_not_keep_others_from_being_put_right(desk: Desk) -> None:
+    contact = begin(desk)
+    desk.sync()
+    desk.purge("User", desk.users()[0]["id"])
+    desk.chatwoot.create_conversation(contact, WEBSITE, "Another thing")
+    desk.sync()
+    desk.purge("Ticket", desk.rows("Ticket")[0]["id"])
+    desk.clock.forward(2 * DAY)
+    desk.chatwoot.create_conversation(contact, WEBSITE, "Again")
+    desk.sync()
+
+    now = desk.users()[0]["id"]
+    assert desk.events(EventState.FAILED) == []
+    assert [desk.requesters(row["id"]) for row in desk.rows("Ticket")] == [[now], [now]]
+    assert any("could not be made requester of ticket 1: GLPI" in outcome for outcome in desk.outcomes())
+
+
 @pytest.mark.parametrize("change", [{"is_deleted": 1}, {"is_active": 0}])
 def test_a_user_who_was_put_away_goes_on_following_his_contact(desk: Desk, change: dict[str, int]) -> None:
     contact = begin(desk)
