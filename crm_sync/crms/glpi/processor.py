@@ -1,4 +1,4 @@
-"""What happens in Chatwoot, done in GLPI: contact → User, conversation → Ticket, message → ITILFollowup.
+"""What happens in Chatwoot, done in GLPI: contact → User or Contact, conversation → Ticket, message → ITILFollowup.
 
 Each handler brings GLPI to the state the event speaks of, and makes what is missing on the way: a message of a
 conversation that has no ticket yet opens the ticket first. Repeating any of them changes nothing. A record that GLPI
@@ -10,12 +10,12 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from crm_sync.crms.base import Local, Port
+from crm_sync.crms.glpi import attributes
 from crm_sync.crms.glpi.client import GlpiClient
 from crm_sync.crms.glpi.followups import Followups, readable
-from crm_sync.crms.glpi.people import People
-from crm_sync.crms.glpi.requesters import Requesters
+from crm_sync.crms.glpi.requesters import requesters_for
 from crm_sync.crms.glpi.tickets import Tickets
-from crm_sync.crms.glpi.work import TICKET, USER, Work
+from crm_sync.crms.glpi.work import TICKET, Work
 from crm_sync.errors import NotFound, Skip
 from crm_sync.events import Conversation, Event, EventName
 
@@ -25,8 +25,9 @@ class GlpiProcessor(Work):
 
     def __init__(self, client: GlpiClient, port: Port) -> None:
         super().__init__(client, port)
-        self.people = People(client, port)
-        self.tickets = Tickets(client, port, Requesters(client, port, self.people))
+        self.requesters = requesters_for(client, port)
+        self.people = self.requesters.people
+        self.tickets = Tickets(client, port, self.requesters)
         self.followups = Followups(client, port)
         self._handlers: dict[EventName, Callable[[Event], str]] = {
             EventName.CONTACT_CREATED: self.contact,
@@ -40,25 +41,36 @@ class GlpiProcessor(Work):
     def handle(self, event: Event) -> str:
         """See crms.base.Processor."""
         outcome = self._handlers[event.name](event)
-        return " ".join(dict.fromkeys([outcome, *self.tickets.notes]))
+        return " ".join(
+            dict.fromkeys([outcome, *self.tickets.notes, *self.people.notes, *self.requesters.notes])
+        )
 
     # -- handlers ------------------------------------------------------------------------------------------------
 
     def contact(self, event: Event) -> str:
-        """The contact's user is there and says what the contact says."""
-        known = self.port.link(Local("contact", event.contact.id), USER)
+        """The contact's user (or GLPI Contact) is there and says what the contact says."""
+        contact, people = event.contact, self.people
+        if not attributes.is_synced(contact):
+            raise Skip(
+                "sync_switched_off",
+                f"Contact {contact.id} is not kept up to date in GLPI, since its attribute "
+                f"{attributes.SYNC_ENABLED} is switched off.",
+            )
+        known = people.known(contact)
         if known is None:
-            user = self.people.user(event.contact)
-            return f"User {user.remote_id} {'created' if user.created else 'found and linked'}."
+            person = people.of(contact)
+            return (
+                f"{people.called} {person.remote_id} {'created' if person.created else 'found and linked'}."
+            )
         try:
-            changed = self.people.update(known, event.contact)
+            changed = people.update(known, contact)
         except NotFound:
             self.port.forget(known)
-            user = self.people.user(event.contact)
-            return f"The user was gone; user {user.remote_id} takes its place."
+            person, called = people.of(contact), people.called
+            return f"The {_lower(called)} was gone; {_lower(called)} {person.remote_id} takes its place."
         if not changed:
-            return f"User {known.remote_id} is up to date."
-        return f"User {known.remote_id} updated: {', '.join(sorted(changed))}."
+            return f"{people.called} {known.remote_id} is up to date."
+        return f"{people.called} {known.remote_id} updated: {', '.join(sorted(changed))}."
 
     def conversation(self, event: Event) -> str:
         """The conversation's ticket is there and in its state."""
@@ -101,3 +113,8 @@ class GlpiProcessor(Work):
         if not self.settings["enable_ticket_sync"]:
             raise Skip("switched_off", "Tickets are switched off (enable_ticket_sync).")
         return event.conversation
+
+
+def _lower(called: str) -> str:
+    """A kind's name within a sentence."""
+    return called if called.startswith("GLPI") else called.lower()
