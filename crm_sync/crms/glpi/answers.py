@@ -74,7 +74,7 @@ def _json(response: Response) -> Any:
         return None
 
 
-def _for_people(words: str) -> str:
+def for_people(words: str) -> str:
     """GLPI's sentence without its link, and without the SQL that GLPI 11 quotes (it holds people's data)."""
     return html.unescape(words.partition(_TAIL)[0].partition(" in SQL query")[0]).strip()
 
@@ -111,7 +111,7 @@ def _retry_after_s(response: Response) -> float | None:
 def _refusal(status: int, code: str, told: Any, method: str, path: str) -> ApiError:
     """What an error array means: a code, and a text, nothing, or (for several records at once) a list."""
     where: dict[str, Any] = {"status": status, "code": code, "path": path}
-    words = _for_people(told) if isinstance(told, str) else ""
+    words = for_people(told) if isinstance(told, str) else ""
     if code in CREDENTIAL_ERRORS:
         return Unauthorized(CREDENTIAL_ERRORS[code][1], **where)
     if code == "ERROR" and path == "/initSession":

@@ -2,11 +2,25 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
+from crm_sync.crms.glpi.answers import for_people
 from crm_sync.crms.glpi.session import GlpiSession
 from crm_sync.errors import NotFound, OutcomeUnknown, Rejected
+
+#: How long a file's name may be, in bytes: GLPI puts 23 in front of it, and file systems take 255.
+FILE_NAME_LIMIT = 200
+
+
+@dataclass(frozen=True, slots=True)
+class Uploaded:
+    """A document made of a file. Where GLPI ``refused`` the file the document is there all the same, empty."""
+
+    id: int
+    refused: str | None
 
 
 class GlpiClient(GlpiSession):
@@ -47,7 +61,10 @@ class GlpiClient(GlpiSession):
 
     def create(self, itemtype: str, fields: Mapping[str, Any]) -> int:
         """Create a record (POST /Itemtype) and return its id."""
-        body = self.call("POST", f"/{itemtype}", body={"input": dict(fields)})
+        return self._made(self.call("POST", f"/{itemtype}", body={"input": dict(fields)}), itemtype)
+
+    @staticmethod
+    def _made(body: Any, itemtype: str) -> int:
         created = body.get("id") if isinstance(body, dict) else None
         if not created:
             raise OutcomeUnknown(f"GLPI did not say which {itemtype} it made.", path=f"/{itemtype}")
@@ -61,10 +78,14 @@ class GlpiClient(GlpiSession):
         if row.get(str(item_id)) is not True:
             raise Rejected(f"GLPI refused: {row.get('message') or 'no reason given'}", path=path)
 
-    def delete(self, itemtype: str, item_id: int | str) -> None:
-        """See that a record is away (DELETE /Itemtype/id); tickets and users go to the bin."""
+    def delete(self, itemtype: str, item_id: int | str, *, purge: bool = False) -> None:
+        """See that a record is away (DELETE /Itemtype/id).
+
+        Tickets, users, contacts and documents go to the bin, unless ``purge``.
+        """
+        params = {"force_purge": "true"} if purge else None
         try:
-            self.call("DELETE", f"/{itemtype}/{item_id}")
+            self.exchange("DELETE", f"/{itemtype}/{item_id}", params=params)
         except Rejected as refused:
             if refused.code != "ERROR_GLPI_DELETE" or not self._is_gone(itemtype, item_id):
                 raise
@@ -101,3 +122,53 @@ class GlpiClient(GlpiSession):
         body = self.get(f"/search/{itemtype}", **params)
         rows: list[dict[str, Any]] = body.get("data", []) if isinstance(body, dict) else []
         return rows
+
+    # -- documents -----------------------------------------------------------------------------------------------
+
+    def upload_document(
+        self,
+        name: str,
+        content: bytes,
+        mime: str,
+        *,
+        entity_id: int,
+        itemtype: str | None = None,
+        item_id: int | None = None,
+    ) -> Uploaded:
+        """Make a document of a file (POST /Document), attached to the record that is named, if one is.
+
+        ``entity_id`` must be that of the record: a document of another entity cannot be attached to it. A file whose
+        type or size GLPI refuses makes an empty document, and GLPI calls it success (contracts/glpi:
+        document-upload-bad-extension); ``delete`` it with ``purge``. Raises Rejected for what is too large to be sent
+        at all (status 413, or ERROR_UPLOAD_FILE_TOO_BIG_POST_MAX_SIZE).
+        """
+        name = _shortened(name)
+        record: dict[str, Any] = {"name": name, "entities_id": entity_id, "_filename": [name]}
+        if itemtype is not None:
+            record |= {"itemtype": itemtype, "items_id": item_id}
+        manifest = json.dumps({"input": record})
+        parts = [
+            ("uploadManifest", (None, manifest, "application/json")),
+            ("filename[0]", (name, content, mime)),
+        ]
+        body = self.exchange("POST", "/Document", files=parts)[1]
+        return Uploaded(self._made(body, "Document"), _refused(body))
+
+
+def _shortened(name: str) -> str:
+    """A file's name as file systems take it; its extension stays, by which GLPI knows the type."""
+    stem, dot, extension = name.rpartition(".")
+    if not dot or len(extension.encode()) > FILE_NAME_LIMIT // 4:
+        stem, dot, extension = name, "", ""
+    room = FILE_NAME_LIMIT - len((dot + extension).encode())
+    return stem.encode()[:room].decode(errors="ignore") + dot + extension
+
+
+def _refused(body: Mapping[str, Any]) -> str | None:
+    """Why GLPI did not take the file of a document, in its words; None when it did."""
+    results = body.get("upload_result")
+    files = results.get("filename") if isinstance(results, dict) else None
+    if not isinstance(files, list) or not files:
+        return "GLPI took no file."
+    error = files[0].get("error") if isinstance(files[0], dict) else "GLPI says nothing of the file."
+    return None if error is None else for_people(str(error)) or "GLPI gives no reason."

@@ -125,31 +125,39 @@ class GlpiSession:
         *,
         params: Mapping[str, Any] | None = None,
         body: Any = None,
+        files: Any = None,
     ) -> Response:
         headers = {
             "App-Token": self._app_token,
             "Session-Token": session.token,
             "X-GLPI-Sanitized-Content": "false",
         }
-        return self._http.request(method, path, params=params, json=body, headers=headers)
+        return self._http.request(method, path, params=params, json=body, headers=headers, files=files)
 
     def exchange(
-        self, method: str, path: str, *, params: Mapping[str, Any] | None = None, body: Any = None
+        self,
+        method: str,
+        path: str,
+        *,
+        params: Mapping[str, Any] | None = None,
+        body: Any = None,
+        files: Any = None,
     ) -> tuple[Response, Any]:
         """Make a call within the session and return its answer, known to be success, and the answer's JSON.
 
+        ``body`` goes as JSON; ``files`` as the parts of a form, as the requests library takes them.
         Where the session may be at fault it is renewed once, and the call repeated once if GLPI did not act on it.
         """
         before = self._session
         session = self._current()
-        response = self._request(method, path, session, params=params, body=body)
+        response = self._request(method, path, session, params=params, body=body, files=files)
         try:
             return response, read_answer(response, method, path)
         except ApiError as error:
             renewed = self._renewed(error, session, method, fresh=session != before)
             if renewed is None:
                 raise
-        response = self._request(method, path, renewed, params=params, body=body)
+        response = self._request(method, path, renewed, params=params, body=body, files=files)
         return response, read_answer(response, method, path)
 
     def _renewed(self, error: ApiError, session: _Session, method: str, *, fresh: bool) -> _Session | None:
