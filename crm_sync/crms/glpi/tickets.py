@@ -7,10 +7,14 @@ from datetime import timedelta
 from typing import Any
 
 from crm_sync.crms.base import Link, Local, Port, Remote
-from crm_sync.crms.glpi import content, mapping
+from crm_sync.crms.glpi import content, mapping, versions
 from crm_sync.crms.glpi.client import GlpiClient
+from crm_sync.crms.glpi.documents import Documents
+from crm_sync.crms.glpi.history import History
 from crm_sync.crms.glpi.requesters import Requesters
+from crm_sync.crms.glpi.versions import Version
 from crm_sync.crms.glpi.work import TICKET, Work
+from crm_sync.errors import NotFound, Skip
 from crm_sync.events import Conversation, Direction, Event, EventName, Message
 
 #: A conversation's first message is written together with it; Chatwoot tells both times in full seconds.
@@ -20,13 +24,23 @@ TOGETHER = timedelta(seconds=2)
 class Tickets(Work):
     """The tickets of conversations.
 
-    ``agreed`` holds the state, ``as_of`` (how new it is), ``first_message`` (the description's) and what is known of
+    ``agreed`` holds the state, ``as_of`` (how new it is), ``entity``, ``first_message`` (the description's) with
+    ``description`` (what that shows, see versions) and ``documents``, ``history`` (see followups) and what is known of
     its requester (see requesters).
     """
 
-    def __init__(self, client: GlpiClient, port: Port, requesters: Requesters) -> None:
+    def __init__(
+        self,
+        client: GlpiClient,
+        port: Port,
+        requesters: Requesters,
+        history: History,
+        documents: Documents,
+    ) -> None:
         super().__init__(client, port)
         self.requesters = requesters
+        self.history = history
+        self.documents = documents
 
     def ticket(self, event: Event, conversation: Conversation) -> Link:
         """The link of a conversation to its ticket, opened if there is none. Raises Skip when it is not to be."""
@@ -60,6 +74,28 @@ class Tickets(Work):
             self.port.agree(ticket, **wanted, as_of=as_of)
         return set(changes)
 
+    def described(self, event: Event, ticket: Link, conversation: Conversation, message: Message) -> str:
+        """See that the description shows its message as it is now. Raises Skip where there is nothing to do."""
+        known = ticket.agreed.get("description") or {}
+        version, remembered = versions.due(known, event, message, self.port.now)
+        remarks = self.documents.purged(ticket) if version.deleted_at is not None else ""
+        made = self._description(conversation, message, version)
+        try:
+            self.client.update(TICKET, ticket.remote_id, self.quietly({"content": made}))
+        except NotFound as gone:
+            words = (
+                f"Ticket {ticket.remote_id} is no longer in GLPI; it is opened anew with the next message."
+            )
+            raise Skip("ticket_gone", words) from gone
+        self.port.agree(ticket, description={**known, **remembered})
+        return f"The description of ticket {ticket.remote_id} updated.{remarks}"
+
+    def _description(
+        self, conversation: Conversation, first: Message | None, version: Version | None = None
+    ) -> str:
+        mark = self.marker("conversation", conversation.id)
+        return content.ticket_content(conversation, first, mark, self.texts, version)
+
     # -- opening -------------------------------------------------------------------------------------------------
 
     def _created(self, event: Event, conversation: Conversation, requester: Link) -> Remote:
@@ -68,9 +104,7 @@ class Tickets(Work):
         began = conversation.created_at
         fields = {
             "name": mapping.title(conversation),
-            "content": content.ticket_content(
-                conversation, first, self.marker("conversation", conversation.id)
-            ),
+            "content": self._description(conversation, first),
             "entities_id": self.entity,
             "type": self.settings["ticket_type"],
             "itilcategories_id": self.settings.get("category_id"),
@@ -84,7 +118,10 @@ class Tickets(Work):
         agreed = {
             **state,
             "as_of": conversation.updated_at.isoformat() if conversation.updated_at else None,
+            "entity": self.entity,
             "first_message": first.id if first else 0,
+            "description": Version.of(first).agreed() if first else None,
+            "history": 0 if self.history.is_wanted(conversation.id) else None,
         }
         return self._remote(ticket_id, agreed | self.requesters.agreed(requester))
 
@@ -96,7 +133,13 @@ class Tickets(Work):
             for row in self.client.search(TICKET, criteria, (2, 12, 21), binned=binned):
                 text = str(row.get("21") or "")
                 if content.is_marked(text, mark):
-                    agreed = {"status": row.get("12"), "first_message": content.first_message_in(text)}
+                    agreed = {
+                        "status": row.get("12"),
+                        "first_message": content.first_message_in(text),
+                        "description": {"said": content.said_in(text)},
+                        # Whether there was more before it, the attempt that knew is no longer there to say.
+                        "history": 0,
+                    }
                     return self._remote(int(row["2"]), agreed)
         return None
 
@@ -116,7 +159,7 @@ class Tickets(Work):
         begins = conversation.created_at
         certain = first is not None and begins is not None and first.created_at - begins < TOGETHER
         if event.name is not EventName.CONVERSATION_CREATED or not certain:
-            asked = self.port.chatwoot.first_messages(conversation.id)
+            asked = self.history.messages(conversation.id)
             first = min(filter(_opens_a_ticket, asked), key=lambda message: message.id, default=first)
         return first
 
