@@ -19,7 +19,7 @@ from typing import Any, Literal, Protocol
 
 from crm_sync.events import Agent, Contact, Conversation, Event, EventName, Message
 
-LocalType = Literal["contact", "conversation", "message"]
+LocalType = Literal["contact", "conversation", "message", "attachment"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +76,15 @@ class HookView:
 LinkLookup = Callable[[Local, str], Link | None]
 
 
+@dataclass(frozen=True, slots=True)
+class File:
+    """A file that was fetched."""
+
+    name: str
+    mime: str
+    content: bytes = field(repr=False)
+
+
 class Chatwoot(Protocol):
     """What a processor may ask Chatwoot. Every call may raise an ApiError."""
 
@@ -97,6 +106,14 @@ class Chatwoot(Protocol):
 
     def latest_messages(self, conversation_id: int) -> Sequence[Message]:
         """The newest messages of a conversation (up to 20), oldest first, activities left out."""
+        ...
+
+    def download(self, url: str, limit_bytes: int) -> File:
+        """The file at an attachment's address.
+
+        Raises NotFound when Chatwoot has it no longer, and Rejected when it is larger than the limit or would have to
+        be fetched from where no file of Chatwoot's can be.
+        """
         ...
 
     def inbox_name(self, inbox_id: int) -> str | None:

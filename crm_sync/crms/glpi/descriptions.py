@@ -5,9 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import timedelta
 
-from crm_sync.crms.base import Link, Local
-from crm_sync.crms.glpi import content, mapping, templates
-from crm_sync.crms.glpi.content import escaped
+from crm_sync.crms.base import Link, Local, Port
+from crm_sync.crms.glpi import content, mapping, markup, templates
+from crm_sync.crms.glpi.client import GlpiClient
+from crm_sync.crms.glpi.history import History
+from crm_sync.crms.glpi.versions import Version
 from crm_sync.crms.glpi.work import FOLLOWUP, Work
 from crm_sync.events import Conversation, Direction, Event, EventName, Message
 
@@ -29,32 +31,39 @@ class Opening:
 class Descriptions(Work):
     """Titles and descriptions of new tickets."""
 
+    def __init__(self, client: GlpiClient, port: Port, history: History) -> None:
+        super().__init__(client, port)
+        self.history = history
+
     def title(self, opening: Opening, first: Message | None) -> str:
         """The title: one line, no longer than GLPI takes."""
         template = self.settings["title_template"]
-        message = content.readable(first.content or "") if first else ""
-        filled = templates.fill(template, {**self._values(opening, template), "message": message})
+        message = markup.mentions(markup.lines(first.content or "")) if first else ""
+        filled = templates.fill(
+            template, {**self._values(opening.conversation, template), "message": message}
+        )
         title = " ".join(filled.split()) or f"Conversation #{opening.conversation.id}"
         suffix = f" ({opening.generation})" if opening.generation > 1 else ""
         return title[: mapping.NAME_LIMIT - len(suffix)].rstrip() + suffix
 
-    def html(self, opening: Opening, first: Message | None) -> str:
+    def html(self, conversation: Conversation, first: Message | None, version: Version | None = None) -> str:
         """The description, or whom the conversation is with where the template leaves nothing."""
         template = self.settings["content_template"]
-        values = {name: escaped(value) for name, value in self._values(opening, template).items()}
+        values = {name: markup.escaped(value) for name, value in self._values(conversation, template).items()}
         if "link" in values:
             values["link"] = f'<a href="{values["link"]}">{values["link"]}</a>'
-        message = content.message_body(first) if first else self._no_message(opening)
-        return templates.fill_html(template, values, {"message": message}) or self._no_message(opening)
+        message = self._no_message(conversation)
+        if first is not None:
+            message = content.message_body(first, self.texts, version)
+        return templates.fill_html(template, values, {"message": message}) or self._no_message(conversation)
 
-    def _no_message(self, opening: Opening) -> str:
-        name = opening.conversation.contact.name or self.texts("words.unknown_contact")
-        return content.paragraph(self.texts("words.new_conversation", name=name))
+    def _no_message(self, conversation: Conversation) -> str:
+        name = conversation.contact.name or self.texts("words.unknown_contact")
+        return markup.paragraph(self.texts("words.new_conversation", name=name))
 
-    def _values(self, opening: Opening, template: str) -> dict[str, str]:
+    def _values(self, conversation: Conversation, template: str) -> dict[str, str]:
         """What stands in a template's places; the inbox is asked for only where it has one."""
-        conversation, hook = opening.conversation, self.port.hook
-        contact = conversation.contact
+        hook, contact = self.port.hook, conversation.contact
         found = {
             "id": str(conversation.id),
             "channel": (conversation.channel or "").removeprefix("Channel::"),
@@ -111,7 +120,7 @@ class Descriptions(Work):
         begins = conversation.created_at
         certain = first is not None and begins is not None and first.created_at - begins < TOGETHER
         if event.name is not EventName.CONVERSATION_CREATED or not certain:
-            asked = self.port.chatwoot.first_messages(conversation.id)
+            asked = self.history.messages(conversation.id)
             first = min(filter(_opens_a_ticket, asked), key=lambda message: message.id, default=first)
         return first
 

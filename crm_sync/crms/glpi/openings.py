@@ -17,11 +17,13 @@ from crm_sync.crms.glpi.assets import COMPUTER, Assets
 from crm_sync.crms.glpi.categories import Categories
 from crm_sync.crms.glpi.client import GlpiClient
 from crm_sync.crms.glpi.descriptions import Descriptions, Opening, generation_of
+from crm_sync.crms.glpi.history import History
 from crm_sync.crms.glpi.requesters import Requesters
 from crm_sync.crms.glpi.standing import Standing
+from crm_sync.crms.glpi.versions import Version
 from crm_sync.crms.glpi.work import PICKS_REQUESTERS, TICKET, Work
 from crm_sync.errors import Duplicate, Rejected
-from crm_sync.events import Conversation, Event
+from crm_sync.events import Conversation, Event, Message
 
 #: The role of who is told of a ticket, and the kind of link between tickets (GLPI: Ticket_Ticket::LINK_TO).
 OBSERVER = 3
@@ -34,20 +36,28 @@ _ID, _URGENCY, _IMPACT, _STATUS, _TYPE, _CONTENT, _EXTERNAL_ID = 2, 10, 11, 12, 
 class Openings(Work):
     """Opens tickets.
 
-    A new ticket's ``agreed`` holds what was written, ``as_of`` (how new that is), ``first_message`` (the
-    description's), what is known of its requester, its ``generation`` if it is not the first, and what is still
-    ``open``: to be done once GLPI has the ticket. What turned out otherwise is told in ``notes``.
+    A new ticket's ``agreed`` holds what was written, ``as_of`` (how new that is), its ``entity``, ``first_message``
+    (the description's), ``history`` (see followups), the ``formers`` whose place it took, what is known of its
+    requester, its ``generation`` if it is not the first, and what is still ``open``: to be done once GLPI has it.
+    What turned out otherwise is told in ``notes``.
     """
 
     def __init__(
-        self, client: GlpiClient, port: Port, requesters: Requesters, standing: Standing, notes: list[str]
+        self,
+        client: GlpiClient,
+        port: Port,
+        requesters: Requesters,
+        history: History,
+        standing: Standing,
+        notes: list[str],
     ) -> None:
         super().__init__(client, port)
         self.requesters = requesters
         self.standing = standing
         self.assets = Assets(client, port, notes)
         self.categories = Categories(client, port, notes)
-        self.descriptions = Descriptions(client, port)
+        self.descriptions = Descriptions(client, port, history)
+        self.history = history
         self.notes = notes
 
     def opened(self, event: Event, conversation: Conversation) -> Link:
@@ -69,6 +79,20 @@ class Openings(Work):
         if made is not None and made.remote_id == gone.remote_id:
             self.port.forget(made)
         return self._generation(event, conversation, gone, generation, str(gone.agreed["former"]))
+
+    def content(
+        self,
+        conversation: Conversation,
+        generation: int,
+        first: Message | None,
+        version: Version | None = None,
+    ) -> str:
+        """What stands in a ticket: its description, and the marker by which it is found again."""
+        described = self.descriptions.described(first)
+        version = version or (Version.of(first) if first and described else None)
+        mark = self._mark(conversation.id, generation)
+        marker = content.hidden(mark, described, version.said if version else None)
+        return self.descriptions.html(conversation, first, version) + marker
 
     def completed(self, ticket: Link) -> Link:
         """The ticket after what GLPI does only to a ticket that is there. Costs no call once it is done."""
@@ -118,7 +142,12 @@ class Openings(Work):
         opening = Opening(event, conversation, requester, generation, present)
         made = self._ensured(opening, _link_type(generation))
         self._join(made, former)
-        carried = {"generation": generation, "former": former, "solutions": present.agreed.get("solutions")}
+        carried = {
+            "generation": generation,
+            "former": former,
+            "formers": list(dict.fromkeys([*present.agreed.get("formers", ()), former])),
+            "solutions": present.agreed.get("solutions"),
+        }
         moved = self.port.move(present, Remote(made.remote_id, made.url, {**made.agreed, **carried}))
         self.notes.append(f"It continues ticket {former}.")
         return replace(moved, created=made.created)
@@ -137,7 +166,7 @@ class Openings(Work):
     def _created(self, opening: Opening) -> Remote:
         conversation, requester = opening.conversation, opening.requester
         first = self.descriptions.first(opening)
-        mark = self._mark(opening)
+        mark = self._mark(conversation.id, opening.generation)
         assets = self.assets.of(requester)
         state = self._state(opening)
         began = conversation.created_at
@@ -146,8 +175,7 @@ class Openings(Work):
         observers = self.settings.get("observer_ids") or []
         fields = {
             "name": self.descriptions.title(opening, first),
-            "content": self.descriptions.html(opening, first)
-            + content.hidden(mark, self.descriptions.described(first)),
+            "content": self.content(conversation, opening.generation, first),
             "entities_id": self.entity,
             "requesttypes_id": self.settings.get("request_source_id"),
             "date": self.client.local_date(began) if began else None,
@@ -168,10 +196,20 @@ class Openings(Work):
             {
                 **self._agreed(opening, state, assets),
                 "as_of": conversation.updated_at.isoformat() if conversation.updated_at else None,
-                "first_message": self.descriptions.described(first),
+                "entity": self.entity,
+                **self._told(conversation, first),
                 **self.requesters.agreed(requester),
             },
         )
+
+    def _told(self, conversation: Conversation, first: Message | None) -> dict[str, Any]:
+        """Which message the description holds, as what, and whether there may be others to be told of."""
+        described = self.descriptions.described(first)
+        return {
+            "first_message": described,
+            "description": Version.of(first).agreed() if first and described else None,
+            "history": 0 if self.history.is_wanted(conversation.id) else None,
+        }
 
     def _agreed(self, opening: Opening, state: dict[str, Any], assets: dict[str, str]) -> dict[str, Any]:
         """What is known of a new ticket, whichever attempt opened it."""
@@ -221,13 +259,12 @@ class Openings(Work):
 
     # -- finding again -------------------------------------------------------------------------------------------
 
-    def _mark(self, opening: Opening) -> str:
-        number, generation = opening.conversation.id, opening.generation
+    def _mark(self, number: int, generation: int) -> str:
         return self.marker("conversation", number if generation == 1 else f"{number}.{generation}")
 
     def _recovered(self, opening: Opening) -> Remote | None:
         """The ticket that an earlier attempt opened, be it in the bin by now."""
-        mark = self._mark(opening)
+        mark = self._mark(opening.conversation.id, opening.generation)
         ways = [(_CONTENT, "contains")]
         if self._has_externalid:
             ways.insert(0, (_EXTERNAL_ID, "equals"))
@@ -239,7 +276,13 @@ class Openings(Work):
                     text = str(row.get(str(_CONTENT)) or "")
                     external_id = str(row.get(str(_EXTERNAL_ID)) or "")
                     if content.is_marked(text, mark) or external_id.casefold() == mark.casefold():
-                        found = {"first_message": content.first_message_in(text), "binned": binned}
+                        found = {
+                            "first_message": content.first_message_in(text),
+                            "description": {"said": content.said_in(text)},
+                            # Whether there was more before it, the attempt that knew is no longer there to say.
+                            "history": 0 if opening.former is None else None,
+                            "binned": binned,
+                        }
                         return self._found(opening, row, found)
         return None
 

@@ -9,15 +9,19 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from crm_sync.crms.base import Local, Port
+from crm_sync.crms.base import Link, Local, Port
 from crm_sync.crms.glpi import attributes
 from crm_sync.crms.glpi.client import GlpiClient
-from crm_sync.crms.glpi.followups import Followups, readable
+from crm_sync.crms.glpi.documents import Documents
+from crm_sync.crms.glpi.followups import Followups, answer, readable
+from crm_sync.crms.glpi.history import History
 from crm_sync.crms.glpi.requesters import requesters_for
 from crm_sync.crms.glpi.tickets import Tickets
 from crm_sync.crms.glpi.work import TICKET, Work
 from crm_sync.errors import NotFound, Skip
-from crm_sync.events import Conversation, Event, EventName
+from crm_sync.events import Conversation, Event, EventName, Message
+
+FOLLOWUPS_OFF = "Followups are switched off (enable_followup_sync)."
 
 
 class GlpiProcessor(Work):
@@ -25,10 +29,11 @@ class GlpiProcessor(Work):
 
     def __init__(self, client: GlpiClient, port: Port) -> None:
         super().__init__(client, port)
+        history, documents = History(port), Documents(client, port)
         self.requesters = requesters_for(client, port)
         self.people = self.requesters.people
-        self.tickets = Tickets(client, port, self.requesters)
-        self.followups = Followups(client, port)
+        self.tickets = Tickets(client, port, self.requesters, history, documents)
+        self.followups = Followups(client, port, history, documents)
         self._handlers: dict[EventName, Callable[[Event], str]] = {
             EventName.CONTACT_CREATED: self.contact,
             EventName.CONTACT_UPDATED: self.contact,
@@ -36,6 +41,7 @@ class GlpiProcessor(Work):
             EventName.CONVERSATION_UPDATED: self.conversation,
             EventName.CONVERSATION_STATUS_CHANGED: self.conversation,
             EventName.MESSAGE_CREATED: self.message,
+            EventName.MESSAGE_UPDATED: self.message_updated,
         }
 
     def handle(self, event: Event) -> str:
@@ -77,12 +83,14 @@ class GlpiProcessor(Work):
         conversation = self._wanted(event)
         ticket = self.tickets.ticket(event, conversation)
         if ticket.created:
-            return f"Ticket {ticket.remote_id} created."
+            return f"Ticket {ticket.remote_id} created.{self._earlier(ticket, conversation)}"
         try:
+            self._earlier(ticket, conversation)
             changed = self.tickets.update(ticket, conversation)
         except NotFound:
             ticket = self.tickets.anew(event, conversation, ticket)
-            return f"The ticket was gone; ticket {ticket.remote_id} takes its place."
+            earlier = self._earlier(ticket, conversation)
+            return f"The ticket was gone; ticket {ticket.remote_id} takes its place.{earlier}"
         if changed is None:
             return f"Ticket {ticket.remote_id} shows a newer state already."
         if not changed:
@@ -98,14 +106,35 @@ class GlpiProcessor(Work):
             if self.port.link(Local("conversation", conversation.id), TICKET) is None:
                 ticket = self.tickets.ticket(event, conversation)
                 return f"Ticket {ticket.remote_id} created; followups are switched off."
-            raise Skip("switched_off", "Followups are switched off (enable_followup_sync).")
+            raise Skip("switched_off", FOLLOWUPS_OFF)
         ticket = self.tickets.ticket(event, conversation)
         try:
-            return self.followups.mirrored(message, self.tickets.standing_one(ticket))
+            return self._mirrored(message, self.tickets.standing_one(ticket), conversation)
         except NotFound:
-            return self.followups.mirrored(message, self.tickets.anew(event, conversation, ticket))
+            return self._mirrored(message, self.tickets.anew(event, conversation, ticket), conversation)
+
+    def message_updated(self, event: Event) -> str:
+        """GLPI shows the message as it is now, if it shows it at all: edited, deleted, or not delivered."""
+        message, conversation = answer(event), self._wanted(event)
+        ticket = self.port.link(Local("conversation", conversation.id), TICKET)
+        if ticket is not None and ticket.agreed.get("first_message") == message.id:
+            return self.tickets.described(event, ticket, conversation, message)
+        if not self.settings["enable_followup_sync"]:
+            raise Skip("switched_off", FOLLOWUPS_OFF)
+        if ticket is None:
+            raise Skip("not_mirrored", "The message is not in GLPI, so there is nothing to change.")
+        return self.followups.updated(event, message, ticket)
 
     # -- parts ---------------------------------------------------------------------------------------------------
+
+    def _mirrored(self, message: Message, ticket: Link, conversation: Conversation) -> str:
+        earlier = self._earlier(ticket, conversation, until=message.id)
+        return self.followups.mirrored(message, ticket) + earlier
+
+    def _earlier(self, ticket: Link, conversation: Conversation, *, until: int | None = None) -> str:
+        """Mirror what is due of the time before the ticket; what is to be said of it."""
+        _, count = self.followups.caught_up(ticket, conversation, until=until)
+        return f" Earlier messages added: {count}." if count else ""
 
     def _wanted(self, event: Event) -> Conversation:
         if event.conversation is None:

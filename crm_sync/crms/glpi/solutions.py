@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from crm_sync.crms.base import Link, Port, Remote
-from crm_sync.crms.glpi import choices, content
+from crm_sync.crms.glpi import choices, content, markup
 from crm_sync.crms.glpi.client import GlpiClient
 from crm_sync.crms.glpi.work import SOLUTION, TICKET, Work
 from crm_sync.errors import Duplicate, Rejected
@@ -61,8 +61,8 @@ class Solutions(Work):
         answer = choices.last_answer(known)
         if answer is None:
             answer = choices.last_answer(self.port.chatwoot.latest_messages(conversation.id))
-        body = content.message_body(answer) if answer is not None else ""
-        return body or content.paragraph(self.texts("words.solved"))
+        body = content.message_body(answer, self.texts) if answer is not None else ""
+        return body or markup.paragraph(self.texts("words.solved"))
 
     def _recovered(self, ticket: Link, mark: str) -> Remote | None:
         """The solution that an earlier attempt wrote."""

@@ -31,6 +31,8 @@ OF_THE_TICKET = frozenset(
         "open",
         "shown",
         "locations_id",
+        "description",
+        "documents",
         DEADLINE,
     }
 )
@@ -98,6 +100,8 @@ class Standing(Work):
         number = str(row["id"])
         agreed = {key: value for key, value in ticket.agreed.items() if key not in OF_THE_TICKET}
         agreed |= {key: row.get(key) for key in ("status", "urgency", "impact", "type", "itilcategories_id")}
+        agreed["entity"] = row.get("entities_id")
+        agreed["formers"] = [*ticket.agreed.get("formers", ()), ticket.remote_id]
         self.notes.append(f"Ticket {ticket.remote_id} was merged into ticket {number}.")
         url = mapping.ticket_url(self.client.api_url, number)
         return self.port.move(ticket, Remote(number, url, agreed | self.since_now()))

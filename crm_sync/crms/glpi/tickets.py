@@ -6,17 +6,20 @@ from dataclasses import replace
 from typing import Any
 
 from crm_sync.crms.base import Link, Local, Port
-from crm_sync.crms.glpi import choices, mapping
+from crm_sync.crms.glpi import choices, mapping, versions
 from crm_sync.crms.glpi.assignments import Assignments
 from crm_sync.crms.glpi.client import GlpiClient
+from crm_sync.crms.glpi.descriptions import generation_of
+from crm_sync.crms.glpi.documents import Documents
+from crm_sync.crms.glpi.history import History
 from crm_sync.crms.glpi.openings import Openings
 from crm_sync.crms.glpi.requesters import Requesters
 from crm_sync.crms.glpi.solutions import Solutions
 from crm_sync.crms.glpi.standing import Standing
 from crm_sync.crms.glpi.ticket_attributes import ticket_attributes
 from crm_sync.crms.glpi.work import TICKET, Work
-from crm_sync.errors import NotFound
-from crm_sync.events import Conversation, Direction, Event, Status
+from crm_sync.errors import NotFound, Skip
+from crm_sync.events import Conversation, Direction, Event, Message, Status
 
 #: What of a ticket is shown in its conversation.
 SHOWN = frozenset({"type", "itilcategories_id", "urgency", "impact", "deadline"})
@@ -26,16 +29,24 @@ class Tickets(Work):
     """The tickets of conversations.
 
     ``notes`` are sentences that belong to the outcome: what was left out, and what was found in GLPI. A link's
-    ``agreed`` holds whether the ticket is ``shown`` as it is; what else it holds say the classes that write it:
-    openings, assignments, solutions, standing, requesters.
+    ``agreed`` holds whether the ticket is ``shown`` as it is, and what its ``description`` shows (see versions); what
+    else it holds say the classes that write it: openings, assignments, solutions, standing, requesters, followups.
     """
 
-    def __init__(self, client: GlpiClient, port: Port, requesters: Requesters) -> None:
+    def __init__(
+        self,
+        client: GlpiClient,
+        port: Port,
+        requesters: Requesters,
+        history: History,
+        documents: Documents,
+    ) -> None:
         super().__init__(client, port)
         self.notes: list[str] = []
         self.requesters = requesters
+        self.documents = documents
         self.standing = Standing(client, port, self.notes)
-        self.openings = Openings(client, port, requesters, self.standing, self.notes)
+        self.openings = Openings(client, port, requesters, history, self.standing, self.notes)
         self.assignments = Assignments(client, port, self.notes)
         self.solutions = Solutions(client, port, self.notes)
 
@@ -95,6 +106,25 @@ class Tickets(Work):
         elif news:
             self.port.agree(ticket, **news)
         return sorted({*changes, *(key for key in ("assignee", "team") if key in assigned)})
+
+    def described(self, event: Event, ticket: Link, conversation: Conversation, message: Message) -> str:
+        """See that the description shows its message as it is now. Raises Skip where there is nothing to do."""
+        known = ticket.agreed.get("description")
+        if not known:
+            words = f"Ticket {ticket.remote_id} was merged; what stands in it for the message is GLPI's."
+            raise Skip("not_mirrored", words)
+        version, remembered = versions.due(known, event, message, self.port.now)
+        remarks = self.documents.purged(ticket) if version.deleted_at is not None else ""
+        made = self.openings.content(conversation, generation_of(ticket), message, version)
+        try:
+            self.client.update(TICKET, ticket.remote_id, self.quietly({"content": made}))
+        except NotFound as gone:
+            words = (
+                f"Ticket {ticket.remote_id} is no longer in GLPI; it is opened anew with the next message."
+            )
+            raise Skip("ticket_gone", words) from gone
+        self.port.agree(ticket, description={**known, **remembered})
+        return f"The description of ticket {ticket.remote_id} updated.{remarks}"
 
     # -- parts ---------------------------------------------------------------------------------------------------
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from crm_sync.crms import texts
-from crm_sync.crms.base import Port
+from crm_sync.crms.base import Link, Port
 from crm_sync.crms.glpi import content
 from crm_sync.crms.glpi.client import GlpiClient
 from crm_sync.errors import ApiError
@@ -20,6 +20,15 @@ MANY_USERS = 2000
 
 USER, CONTACT, TICKET = "User", "Contact", "Ticket"
 FOLLOWUP, SOLUTION = "ITILFollowup", "ITILSolution"
+
+
+def is_of(record: Link, ticket: Link) -> bool:
+    """Whether a followup or document belongs to the conversation as its ticket holds it.
+
+    That is to this ticket or to one that still stands before it; what belongs to a purged one went with that.
+    """
+    of = str(record.agreed.get("ticket", ticket.remote_id))
+    return of == ticket.remote_id or of in ticket.agreed.get("formers", ())
 
 
 class Work:

@@ -28,9 +28,9 @@ def test_a_template_is_filled(template: str, values: dict[str, str], filled: str
         ("{name}", "{name} stands for nothing; there are {id}, {inbox}"),
         ("a { b", "The { at character 3 belongs to nothing; write it twice if it is to be seen."),
         ("a } b", "The } at character 3 belongs to nothing"),
-        ("{ID}", "The { at character 1 belongs to nothing"),
-        ("{id!r}", "The { at character 1 belongs to nothing"),
-        ("{id.__class__}", "The { at character 1 belongs to nothing"),
+        ("{ID}", "{ID} stands for nothing"),
+        ("{id!r}", "{id!r} stands for nothing"),
+        ("{id.__class__}", "{id.__class__} stands for nothing"),
     ],
 )
 def test_a_template_that_cannot_be_filled_is_refused_in_words(template: str, words: str) -> None:
