@@ -173,6 +173,23 @@ def test_a_ticket_is_found_again_even_in_the_bin(desk: Desk) -> None:
     assert len(desk.rows("Ticket")) == 1
 
 
+def test_a_state_whose_answer_was_lost_is_put_right_though_the_conversation_is_back_where_it_was(
+    desk: Desk,
+) -> None:
+    _ana_writes(desk)
+    desk.settle()
+    fault, hit = once(lose, "PUT", r"/Ticket/\d+")
+    desk.strike(fault)
+    desk.chatwoot.set_status(812, "pending")
+    desk.take(desk.deliveries())
+    desk.drain()
+    assert (hit.is_set(), desk.row("Ticket")["status"]) == (True, 4)
+    desk.chatwoot.set_status(812, "open")
+    desk.settle()
+
+    assert desk.row("Ticket")["status"] == 2
+
+
 def test_credentials_that_stop_working_make_the_hook_wait_for_a_person(desk: Desk) -> None:
     _ana_writes(desk)
     desk.settle()
