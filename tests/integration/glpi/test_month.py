@@ -37,7 +37,7 @@ from crm_sync.store.models import Event, EventState, Link
 from tests.integration.glpi.desk import EMAIL, MORNING, WEBSITE, WHATSAPP, Desk, Row, opened
 from tests.integration.glpi.test_everything import furnish
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
 
 INBOXES, AGENTS, TEAMS = (WEBSITE, EMAIL, WHATSAPP), (31, 32), (2, 3)
 STATES = ("open", "pending", "snoozed", "resolved")
@@ -201,6 +201,7 @@ class Troubles:
         self.over = threading.Event()
         self._next: list[str | None] = []
         self._death: str | None = None
+        desk.runtime.config = replace(desk.runtime.config, read_timeout_s=PATIENCE_S)
         desk.runtime.ceiling = _Deaths(desk.runtime, self)
         desk.strike(self._fault)
 
@@ -398,7 +399,7 @@ def both(config: Config, flavour: str, chosen: dict[str, str], month: list[Day],
         desks = []
         for name in ("quiet", "bad"):
             (folder / name).mkdir(mode=0o700)
-            own = replace(config, data_dir=folder / name, read_timeout_s=PATIENCE_S)
+            own = replace(config, data_dir=folder / name)
             desk = stack.enter_context(opened(own, flavour, {}))
             desk.chatwoot.state.public_url = desk.account.chatwoot_url
             furnish(desk)
@@ -445,17 +446,19 @@ OF_HISTORIES: list[dict[str, str]] = [
     {"resolve_with": "solution", "on_reopen": "new_ticket", "attachments": "document"},
 ]
 
-#: Few months in each run, always the same ones; more of them find more.
-a_month = settings(
-    max_examples=6,
-    deadline=None,
-    derandomize=True,
-    phases=[Phase.explicit, Phase.generate],
-    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
-)
+
+def months(number: int) -> settings:
+    """So many months in each run, always the same ones; more of them would find more."""
+    return settings(
+        max_examples=number,
+        deadline=None,
+        derandomize=True,
+        phases=[Phase.explicit, Phase.generate],
+        suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
+    )
 
 
-@a_month
+@months(6)
 @given(chosen=st.sampled_from(OF_STATES), month=days(deeds=5, most=8))
 def test_a_month_of_misbehaviour_ends_as_a_quiet_one(
     config: Config, flavour: str, chosen: dict[str, str], month: list[Day]
@@ -463,7 +466,7 @@ def test_a_month_of_misbehaviour_ends_as_a_quiet_one(
     both(config, flavour, chosen, month, late=True)
 
 
-@a_month
+@months(3)
 @given(chosen=st.sampled_from(OF_HISTORIES), month=days(deeds=1, most=24))
 def test_a_month_of_misbehaviour_leaves_the_history_of_a_quiet_one(
     config: Config, flavour: str, chosen: dict[str, str], month: list[Day]
