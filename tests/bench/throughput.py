@@ -52,9 +52,9 @@ def run() -> list[dict[str, object]]:
     options = {"CRM_SYNC_SETTLE_S": "0", "CRM_SYNC_LEASE_S": "60", "CRM_SYNC_READ_TIMEOUT_S": "30"}
     with running("web", options=options, chatwoot_options={"deliver": False}) as (system, runtime):
         system.connect(runtime)
-        account_url = _webhook_url(runtime)
+        account_url = webhook_url(runtime)
         with runtime.store.write() as session:
-            session.execute(_unsigned())
+            session.execute(unsigned())
         with ThreadPoolExecutor(8) as pool, requests.Session() as http:
             answers = list(
                 pool.map(
@@ -98,11 +98,13 @@ def run() -> list[dict[str, object]]:
     ]
 
 
-def _webhook_url(runtime: Any) -> str:
+def webhook_url(runtime: Any) -> str:
+    """Where the account's deliveries go."""
     with runtime.store.read() as session:
         token = session.scalar(select(Account.webhook_token))
     return f"{runtime.config.base_url}/webhooks/chatwoot/{token}"
 
 
-def _unsigned() -> Any:
+def unsigned() -> Any:
+    """Takes deliveries without a signature from now on."""
     return update(Account).values(signature=SignatureMode.OFF)
