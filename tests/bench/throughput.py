@@ -17,8 +17,8 @@ import requests
 from sqlalchemy import select, update
 
 from crm_sync.sandbox.chatwoot.sandbox import ChatwootSandbox
-from crm_sync.store.models import Account, SignatureMode
 from crm_sync.sandbox.server import CONTROL_PREFIX
+from crm_sync.store.models import Account, SignatureMode
 from crm_sync.supervisor.up import worker_names
 from tests import payloads
 from tests.system import running, wait_until_quiet
