@@ -1,20 +1,24 @@
 """How close a full queue comes to what the ceiling allows, and how few calls it takes.
 
-100 contacts, 100 conversations and 300 messages are delivered while no worker runs; then the worker starts, and the
-time from the first to the last call at GLPI is compared with the least possible: calls needed × latency ÷ ceiling.
+100 contacts, 100 conversations and 300 messages are delivered while no worker runs; then the workers start. The time
+from GLPI's first call, a login, to its last answer is compared with the least possible: calls needed × latency ÷
+ceiling, where logins do not count as needed. The clock is GLPI's, so nothing a worker does in between is left out.
 """
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
 from typing import Any
 
 import requests
-from sqlalchemy import func, select, update
+from sqlalchemy import select, update
 
 from crm_sync.sandbox.chatwoot.sandbox import ChatwootSandbox
-from crm_sync.store.models import Account, Attempt, SignatureMode
+from crm_sync.sandbox.server import CONTROL_PREFIX
+from crm_sync.store.models import Account, SignatureMode
 from crm_sync.supervisor.up import worker_names
 from tests import payloads
 from tests.system import running, wait_until_quiet
@@ -23,8 +27,32 @@ CONTACTS, MESSAGES_EACH = 100, 3
 LATENCY_MS = 40
 #: Looking a new contact up and making the user, opening a ticket, adding each message after the first.
 CALLS_NEEDED = CONTACTS * (2 + 1 + (MESSAGES_EACH - 1))
-#: What a process spends on its session once: logging in, asking for GLPI's clock.
 EVENTS = CONTACTS * (2 + MESSAGES_EACH)
+
+
+@dataclass
+class Times:
+    """When GLPI was called and when it had answered, every call of the API in seconds of one clock."""
+
+    begun: list[float] = field(default_factory=list)
+    ended: list[float] = field(default_factory=list)
+
+    def begin(self, _method: str, path: str) -> None:
+        """A call has come."""
+        self._note(self.begun, path)
+
+    def end(self, _method: str, path: str) -> None:
+        """It is about to be answered."""
+        self._note(self.ended, path)
+
+    def took_s(self) -> float:
+        """From the first call to the last answer."""
+        return max(self.ended) - min(self.begun)
+
+    @staticmethod
+    def _note(times: list[float], path: str) -> None:
+        if not path.startswith(CONTROL_PREFIX):
+            times.append(time.monotonic())
 
 
 def deliveries(chatwoot: ChatwootSandbox) -> Iterator[dict[str, Any]]:
@@ -64,17 +92,11 @@ def run() -> list[dict[str, object]]:
         assert {answer.status_code for answer in answers} == {202}, "every delivery is accepted"
         system.glpi.faults.latency_ms = LATENCY_MS
         system.glpi.reset_requests()
+        times = Times()
+        system.gate.before, system.gate.after = times.begin, times.end
         system.start(*worker_names(runtime.config.workers), "beat")
         wait_until_quiet(runtime, 300)
-        calls = len(system.glpi.requests)
-        with runtime.store.read() as session:
-            first, last = session.execute(
-                select(func.min(Attempt.started_at), func.max(Attempt.started_at))
-            ).one()
-            longest = (
-                session.scalar(select(func.max(Attempt.duration_ms)).where(Attempt.started_at == last)) or 0
-            )
-        took_s = (last - first).total_seconds() + longest / 1000
+        calls, took_s = len(system.glpi.requests), times.took_s()
         rows = system.glpi_rows()
     assert (len(rows["Ticket"]), len(rows["ITILFollowup"])) == (CONTACTS, CONTACTS * (MESSAGES_EACH - 1))
     least_s = CALLS_NEEDED * LATENCY_MS / 1000 / runtime.config.ceiling
@@ -85,7 +107,8 @@ def run() -> list[dict[str, object]]:
             "baseline": round(EVENTS / least_s, 1),
             "ratio": round(least_s / took_s, 3),
             "unit": "events/s",
-            "why": f"{EVENTS} waiting events, {LATENCY_MS} ms a call, against ceiling ÷ latency ÷ calls needed",
+            "why": f"{EVENTS} waiting events, {LATENCY_MS} ms a call, logins included, "
+            "against ceiling ÷ latency ÷ calls needed, logins left out",
         },
         {
             "name": "calls_per_event",
