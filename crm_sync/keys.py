@@ -56,6 +56,11 @@ def calls(hook_id: int) -> str:
     return f"{PREFIX}calls:{{{hook_id}}}"
 
 
-def freed(hook_id: int) -> str:
-    """List with a token for somebody who waits to make a call."""
-    return f"{PREFIX}freed:{{{hook_id}}}"
+def calling(hook_id: int) -> str:
+    """Sorted set of the claims that wait to make a call of the hook, by since when, or when they last said so."""
+    return f"{PREFIX}calling:{{{hook_id}}}"
+
+
+def handed(hook_id: int, claim: str) -> str:
+    """List with a token once a call that ended has made room for this claim's."""
+    return f"{PREFIX}handed:{{{hook_id}}}:{claim}"

@@ -15,11 +15,15 @@ from crm_sync.publisher import QUEUE
 from crm_sync.service import runtime
 from crm_sync.telemetry import metrics
 
+#: Of this process.
+warming = warmup.WarmUp()
+
 
 @app.task(name="crm_sync.wake")
 def wake(mailboxes: list[str]) -> None:
     """Drain these mailboxes."""
     metrics.WAKES.inc()
+    warming.wait()
     for name in mailboxes:
         mailbox.drain(runtime(), name)
 
@@ -38,9 +42,10 @@ def housekeep() -> None:
 
 @worker_ready.connect
 def warm_up(sender: Consumer, **_: Any) -> None:
-    """Before the first wake-up is taken; only where the threads of this very process take events.
+    """Before the first wake-up is worked on; only where the threads of this very process take events.
 
     What the children of a prefork pool inherited would be of no use to them.
     """
     if QUEUE in app.amqp.queues.consume_from and isinstance(sender.pool, TaskPool):
-        warmup.warm_up(runtime())
+        warmup.settle()
+        warming.begin(runtime())

@@ -1,8 +1,9 @@
 """Limits of a hook, shared by all workers through Redis: its mailboxes at work, and its calls in flight.
 
-:class:`Ceiling` bounds the calls. A call that finds it reached waits for one that ends. :class:`Places` bounds the
-mailboxes that are worked on, a few more than calls, so that one can be written down while another calls. A worker that
-finds no place does not wait: its mailbox lines up, and whoever leaves wakes the one that has waited longest.
+:class:`Ceiling` bounds the calls. A call that finds it reached lines up, and is given the room of one that ends.
+:class:`Places` bounds the mailboxes that are worked on, twice as many as calls, so that one can be written down while
+another calls. A worker that finds no place does not wait: its mailbox lines up, and whoever leaves wakes the one that
+has waited longest.
 
 Whatever a worker held that is known to be dead is free at once; what another machine's held, after a while. While Redis
 does not answer there are no limits: what keeps records single is in the journal.
@@ -22,14 +23,17 @@ from crm_sync import keys, owner
 
 log = structlog.get_logger(__name__)
 
-#: Mailboxes at work for each call in flight.
-PLACES_PER_CALL = 1.5
+#: Mailboxes at work for each call in flight. With fewer it happens that all of them write down what came of a call, and
+#: none is there to make one.
+PLACES_PER_CALL = 2
 
 #: How often dead members are looked for while there is no room, in seconds.
 LOOK_S = 0.5
 
-#: How long one look for a call that ended waits, in seconds. Shorter than Redis may take to answer.
+#: How long a call waits for its turn before it lines up anew, in seconds. Shorter than Redis may take to answer.
 _WAIT_S = 1
+#: For how long somebody in the line is believed to wait there, in seconds.
+_BELIEVED_S = 3
 
 _TAKE = """
 redis.call('ZREMRANGEBYSCORE', KEYS[1], '-inf', ARGV[1])
@@ -51,15 +55,67 @@ local longest = redis.call('ZPOPMIN', KEYS[2])
 return longest[1] or false
 """
 
-# A token wakes one waiter. There may be as many as calls: two can end while two waiters are about to wait. They live
-# shortly, for a token nobody waits for is no use.
+# Calls wait in a line, and one that ends gives its room to the first of them, in one step: nobody who comes meanwhile
+# can take it, and who is woken has it already. The line is ordered by Redis' own clock, for it also tells who has not
+# been heard of: somebody who gave up waiting must not be given room. KEYS: the calls, the line, what wakes each.
+# ARGV: now, until when a call is believed to last, the ceiling, the claim.
+_BEGIN = """
+local function clock()
+  local time = redis.call('TIME')
+  return time[1] + time[2] / 1000000
+end
+redis.call('ZREMRANGEBYSCORE', KEYS[1], '-inf', ARGV[1])
+if redis.call('ZSCORE', KEYS[1], ARGV[4]) or redis.call('ZCARD', KEYS[1]) < tonumber(ARGV[3]) then
+  redis.call('ZADD', KEYS[1], ARGV[2], ARGV[4])
+  redis.call('ZREM', KEYS[2], ARGV[4])
+  return 1
+end
+-- Woken for an earlier call, but in time to see for itself: that must not wake it now.
+redis.call('DEL', KEYS[3] .. ARGV[4])
+redis.call('ZADD', KEYS[2], clock(), ARGV[4])
+redis.call('EXPIRE', KEYS[2], 60)
+return 0
+"""
+
+# ARGV: now, until when a call is believed to last, the ceiling, for how long the line is, and whose calls are over.
 _END = """
-redis.call('ZREM', KEYS[1], ARGV[1])
-if redis.call('LLEN', KEYS[2]) < tonumber(ARGV[2]) then
-  redis.call('LPUSH', KEYS[2], 1)
-  redis.call('EXPIRE', KEYS[2], 2)
+local time = redis.call('TIME')
+for at = 5, #ARGV do
+  redis.call('ZREM', KEYS[1], ARGV[at])
+  redis.call('ZREM', KEYS[2], ARGV[at])
+end
+redis.call('ZREMRANGEBYSCORE', KEYS[1], '-inf', ARGV[1])
+redis.call('ZREMRANGEBYSCORE', KEYS[2], '-inf', time[1] + time[2] / 1000000 - ARGV[4])
+local room = tonumber(ARGV[3]) - redis.call('ZCARD', KEYS[1])
+while room > 0 do
+  local first = redis.call('ZPOPMIN', KEYS[2])[1]
+  if not first then
+    break
+  end
+  redis.call('ZADD', KEYS[1], ARGV[2], first)
+  redis.call('LPUSH', KEYS[3] .. first, 1)
+  redis.call('EXPIRE', KEYS[3] .. first, 5)
+  room = room - 1
 end
 """
+
+
+class _Dead:
+    """Finds the claims known to be dead. Looks once in a while, for each set of keys."""
+
+    def __init__(self, redis: Redis, clock: Callable[[], float]) -> None:
+        self._redis = redis
+        self._clock = clock
+        self._looked: dict[str, float] = {}
+
+    def among(self, *sets: str) -> list[str]:
+        """The dead members of these sorted sets; none when it has been looked lately."""
+        now = self._clock()
+        if now < self._looked.get(sets[0], 0.0) + LOOK_S:
+            return []
+        self._looked[sets[0]] = now
+        members = {member for key in sets for member in cast("list[bytes]", self._redis.zrange(key, 0, -1))}
+        return [claim for claim in (member.decode() for member in members) if owner.is_dead(claim)]
 
 
 class _Members:
@@ -70,7 +126,7 @@ class _Members:
         self._size = size
         self._hold_s = hold_s
         self._clock = clock
-        self._looked: dict[str, float] = {}
+        self._dead = _Dead(redis, clock)
         self._script = redis.register_script(_TAKE)
 
     def take(self, key: str, claim: str) -> bool:
@@ -82,13 +138,8 @@ class _Members:
         return bool(self._script(keys=[key], args=[now, now + self._hold_s, self._size, claim]))
 
     def _free_dead(self, key: str) -> bool:
-        """Take out the members known to be dead; tells whether there were any. Looks once in a while."""
-        now = self._clock()
-        if now < self._looked.get(key, 0.0) + LOOK_S:
-            return False
-        self._looked[key] = now
-        members = [member.decode() for member in cast("list[bytes]", self._redis.zrange(key, 0, -1))]
-        dead = [member for member in members if owner.is_dead(member)]
+        """Take out the members known to be dead; tells whether there were any."""
+        dead = self._dead.among(key)
         return bool(dead) and bool(self._redis.zrem(key, *dead))
 
 
@@ -100,9 +151,7 @@ class Places:
     ) -> None:
         self._redis = redis
         self._clock = clock
-        self._members = _Members(
-            redis, size=max(1, round(ceiling * PLACES_PER_CALL)), hold_s=hold_s, clock=clock
-        )
+        self._members = _Members(redis, size=ceiling * PLACES_PER_CALL, hold_s=hold_s, clock=clock)
         self._line_up = redis.register_script(_LINE_UP)
         self._leave = redis.register_script(_LEAVE)
 
@@ -135,23 +184,42 @@ class Ceiling:
     ) -> None:
         self._redis = redis
         self._size = size
-        self._members = _Members(redis, size=size, hold_s=call_s, clock=clock)
+        self._call_s = call_s
+        self._clock = clock
+        self._dead = _Dead(redis, clock)
+        self._begin = redis.register_script(_BEGIN)
         self._end = redis.register_script(_END)
 
     def begin(self, hook_id: int, claim: str) -> None:
         """A call is about to be made: wait until it may."""
         try:
-            while not self._members.take(keys.calls(hook_id), claim):
-                self._redis.blpop([keys.freed(hook_id)], timeout=_WAIT_S)
+            while not self._begin(keys=self._keys(hook_id), args=[*self._bounds(), claim]):
+                dead = self._dead.among(keys.calls(hook_id), keys.calling(hook_id))
+                if dead:
+                    self._over(hook_id, dead)
+                if self._redis.blpop([keys.handed(hook_id, claim)], timeout=_WAIT_S):
+                    # The room was handed over: this claim is among the calls already.
+                    return
         except RedisError as error:
             _without(error)
 
     def end(self, hook_id: int, claim: str) -> None:
-        """The call is over: another one may be made."""
+        """The call is over: the one that has waited longest may be made."""
         try:
-            self._end(keys=[keys.calls(hook_id), keys.freed(hook_id)], args=[claim, self._size])
+            self._over(hook_id, [claim])
         except RedisError as error:
             _without(error)
+
+    def _over(self, hook_id: int, claims: list[str]) -> None:
+        self._end(keys=self._keys(hook_id), args=[*self._bounds(), _BELIEVED_S, *claims])
+
+    def _bounds(self) -> list[float]:
+        now = self._clock()
+        return [now, now + self._call_s, self._size]
+
+    @staticmethod
+    def _keys(hook_id: int) -> list[str]:
+        return [keys.calls(hook_id), keys.calling(hook_id), keys.handed(hook_id, "")]
 
 
 def _without(error: RedisError) -> None:

@@ -50,13 +50,13 @@ class Due:
 def write_back(runtime: Runtime, mailbox: str) -> None:
     """Write what is due for the records of this mailbox."""
     with runtime.store.read() as session:
-        due = [Due(*row) for row in session.execute(_DUE, {"now": runtime.now(), "name": mailbox})]
-        if not due:
+        links_due = due(session, mailbox, runtime.now())
+        if not links_due:
             return
-        account = session.get_one(Hook, due[0].hook_id).account
+        account = session.get_one(Hook, links_due[0].hook_id).account
     chatwoot = runtime.chatwoot(account)
     written = [
-        (links, _write(chatwoot, record, _missing(links))) for record, links in _by_record(due).items()
+        (links, _write(chatwoot, record, _missing(links))) for record, links in _by_record(links_due).items()
     ]
 
     def note(session: Session) -> None:
@@ -66,6 +66,11 @@ def write_back(runtime: Runtime, mailbox: str) -> None:
 
     # Not durable: what is forgotten in a power cut is written to Chatwoot once more, where it changes nothing.
     runtime.store.write_together(note, durable=False)
+
+
+def due(session: Session, mailbox: str, now: datetime) -> list[Due]:
+    """The links of this mailbox that are to be written back by now."""
+    return [Due(*row) for row in session.execute(_DUE, {"now": now, "name": mailbox})]
 
 
 def due_mailboxes(session: Session, now: datetime, limit: int) -> list[str]:

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any, TypeVar
 
+from crm_sync.crms import texts
 from crm_sync.crms.base import HookView, SetupResult
 from crm_sync.crms.glpi.answers import CREDENTIAL_ERRORS, SessionOver
 from crm_sync.crms.glpi.client import GlpiClient
@@ -38,6 +39,8 @@ _MEBIBYTE = 1024 * 1024
 
 def connect(hook: HookView) -> GlpiClient:
     """The client of a hook. What was copied along with a token, white space, GLPI would take for a part of it."""
+    # Its words, too, are read here: rather once than by each of the threads that have a first event.
+    texts.load("crm_sync.crms.glpi", hook.settings.get("language", texts.ENGLISH))
     app_token, user_token = (hook.settings[name].strip() for name in ("app_token", "user_token"))
     return GlpiClient(hook.settings["api_url"], app_token, user_token, timeouts_s=hook.timeouts_s)
 

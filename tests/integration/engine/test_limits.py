@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import replace
 
 import pytest
@@ -43,7 +44,7 @@ def time() -> Time:
 
 
 def places(redis: Redis, time: Time, ceiling: int = 2) -> Places:
-    """Three places for a ceiling of two."""
+    """Four places for a ceiling of two."""
     return Places(redis, ceiling=ceiling, hold_s=60, clock=time)
 
 
@@ -52,17 +53,17 @@ def places(redis: Redis, time: Time, ceiling: int = 2) -> Places:
 
 def test_places_run_out_and_a_claim_takes_only_one(redis: Redis, time: Time) -> None:
     limit = places(redis, time)
-    claims = [owner.new_claim() for _ in range(4)]
-    assert [limit.take(1, claim, f"1:{number}") for number, claim in enumerate(claims)] == [True] * 3 + [
+    claims = [owner.new_claim() for _ in range(5)]
+    assert [limit.take(1, claim, f"1:{number}") for number, claim in enumerate(claims)] == [True] * 4 + [
         False
     ]
     assert limit.take(1, claims[0], "1:0"), "who has a place keeps it"
-    assert limit.take(2, claims[3], "2:0"), "another hook has places of its own"
+    assert limit.take(2, claims[4], "2:0"), "another hook has places of its own"
 
 
 def test_whoever_leaves_is_told_who_waited_longest(redis: Redis, time: Time) -> None:
     limit = places(redis, time)
-    held = [owner.new_claim() for _ in range(3)]
+    held = [owner.new_claim() for _ in range(4)]
     for claim in held:
         limit.take(1, claim, "1:0")
     for mailbox in ("1:7", "1:5", "1:6"):
@@ -70,7 +71,7 @@ def test_whoever_leaves_is_told_who_waited_longest(redis: Redis, time: Time) -> 
         assert not limit.take(1, owner.new_claim(), mailbox)
     time.now += 1
     assert not limit.take(1, owner.new_claim(), "1:7"), "coming again does not put one back in the line"
-    assert [limit.leave(1, claim) for claim in held] == ["1:7", "1:5", "1:6"]
+    assert [limit.leave(1, claim) for claim in held] == ["1:7", "1:5", "1:6", None]
     assert limit.leave(1, held[0]) is None
 
 
@@ -78,11 +79,11 @@ def test_places_of_the_dead_are_free_at_once_and_those_of_another_machine_after_
     redis: Redis, time: Time
 ) -> None:
     limit = places(redis, time)
-    for number in range(3):
+    for number in range(4):
         redis.zadd(keys.places(1), {f"{GONE}{number}": time.now + 60})
     assert limit.take(1, owner.new_claim(), "1:1")
     redis.delete(keys.places(1))
-    for number in range(3):
+    for number in range(4):
         redis.zadd(keys.places(1), {f"{ELSEWHERE}{number}": time.now + 60})
     assert not limit.take(1, owner.new_claim(), "1:1")
     time.now += 61
@@ -133,6 +134,117 @@ def test_a_dead_workers_calls_are_free_at_once(redis: Redis) -> None:
         redis.zadd(keys.calls(1), {f"{GONE}{number}": 4e9})
     ceiling.begin(1, owner.new_claim())
     assert redis.zcard(keys.calls(1)) == 1
+
+
+@pytest.fixture
+def one(redis: Redis) -> Ceiling:
+    """A ceiling of one call."""
+    return Ceiling(redis, size=1, call_s=60)
+
+
+@contextmanager
+def waiting_in_line(redis: Redis, ceiling: Ceiling, *claims: str) -> Iterator[dict[str, threading.Event]]:
+    """These claims wait for a call, in this order; who has begun is told. They all come through in the end."""
+    begun = {claim: threading.Event() for claim in claims}
+
+    def wait(claim: str) -> None:
+        ceiling.begin(1, claim)
+        begun[claim].set()
+
+    threads = [threading.Thread(target=wait, args=(claim,)) for claim in claims]
+    for number, thread in enumerate(threads, 1):
+        thread.start()
+        wait_for(lambda number=number: redis.zcard(keys.calling(1)) == number, 20, "it is in the line")
+    yield begun
+    for claim, thread in zip(claims, threads, strict=True):
+        assert begun[claim].wait(30)
+        ceiling.end(1, claim)
+        thread.join(30)
+
+
+def calls(redis: Redis) -> set[str]:
+    """Who has a call in flight."""
+    return {member.decode() for member in redis.zrange(keys.calls(1), 0, -1)}
+
+
+def redis_now(redis: Redis) -> float:
+    seconds, micros = redis.time()
+    return float(seconds + micros / 1e6)
+
+
+def test_a_call_that_ends_gives_its_room_to_the_first_in_the_line_and_to_nobody_else(
+    redis: Redis, one: Ceiling
+) -> None:
+    holder, first, second, newcomer = (owner.new_claim() for _ in range(4))
+    one.begin(1, holder)
+    with waiting_in_line(redis, one, first, second) as begun:
+        one.end(1, holder)
+        assert calls(redis) == {first}, "it is handed over before anybody could take it"
+        assert begun[first].wait(30)
+        assert not begun[second].wait(0.2)
+        redis.zadd(keys.calling(1), {newcomer: redis_now(redis)})
+        one.end(1, first)
+        assert calls(redis) == {second}
+        one.end(1, newcomer)
+    assert calls(redis) == set()
+    assert redis.zcard(keys.calling(1)) == 0
+
+
+def test_room_is_not_given_to_somebody_who_is_not_heard_of_any_more(redis: Redis, one: Ceiling) -> None:
+    one.begin(1, "a")
+    redis.zadd(keys.calling(1), {f"{ELSEWHERE}gave-up": redis_now(redis) - 10})
+    one.end(1, "a")
+    assert calls(redis) == set()
+    assert redis.zcard(keys.calling(1)) == 0
+
+
+def test_whoever_gave_up_waiting_leaves_the_line_with_the_end_of_the_call(redis: Redis, one: Ceiling) -> None:
+    one.begin(1, "a")
+    redis.zadd(keys.calling(1), {"b": redis_now(redis)})
+    one.end(1, "b")
+    assert redis.zcard(keys.calling(1)) == 0
+    assert calls(redis) == {"a"}
+
+
+def test_the_dead_in_the_line_keep_nobody_waiting(redis: Redis, one: Ceiling) -> None:
+    living = owner.new_claim()
+    one.begin(1, "a")
+    redis.zadd(keys.calling(1), {f"{GONE}{number}": redis_now(redis) for number in range(5)})
+    one.end(1, "a")
+    assert calls(redis) <= {f"{GONE}{number}" for number in range(5)}
+    one.begin(1, living)
+    assert calls(redis) == {living}
+    assert redis.zcard(keys.calling(1)) == 0
+
+
+def test_a_hand_over_that_was_noticed_too_late_is_noticed(redis: Redis, one: Ceiling) -> None:
+    holder, late = owner.new_claim(), owner.new_claim()
+    one.begin(1, holder)
+    redis.zadd(keys.calling(1), {late: redis_now(redis)})
+    one.end(1, holder)
+    assert calls(redis) == {late}
+    one.begin(1, late)
+    assert calls(redis) == {late}
+
+
+def test_what_woke_an_earlier_call_does_not_let_a_later_one_begin(redis: Redis, one: Ceiling) -> None:
+    holder, again = owner.new_claim(), owner.new_claim()
+    one.begin(1, holder)
+    redis.lpush(keys.handed(1, again), 1)
+    with waiting_in_line(redis, one, again) as begun:
+        assert not begun[again].wait(0.3)
+        assert calls(redis) == {holder}
+        one.end(1, holder)
+
+
+def test_a_wait_that_lasts_ends_with_the_call_before_it(redis: Redis, one: Ceiling) -> None:
+    """Longer than one look, and than the line believes those who say nothing."""
+    holder, waiter = owner.new_claim(), owner.new_claim()
+    one.begin(1, holder)
+    with waiting_in_line(redis, one, waiter) as begun:
+        assert not begun[waiter].wait(3.5)
+        one.end(1, holder)
+        assert calls(redis) == {waiter}
 
 
 # -- in the engine -----------------------------------------------------------------------------------------------------

@@ -226,7 +226,7 @@ def test_custom_attributes_fill_fields_at_once_and_when_they_change(desk: Desk) 
     assert desk.calls() == ["PUT /Ticket"]
     shown = desk.chatwoot.state.conversations[number].custom_attributes
     assert (shown["glpi_category"], shown["glpi_urgency"]) == ("Mail", "Very High")
-    assert shown["glpi_sla_ttr"] == "2026-12-02T02:59:59Z"
+    assert shown["glpi_sla_ttr"] == ("2026-12-01T23:59:59Z" if follows else "2026-12-02T02:59:59Z")
 
     desk.chatwoot.set_priority(number, "low")
     desk.sync()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import time
 from types import SimpleNamespace
 from unittest.mock import Mock
@@ -12,11 +13,20 @@ from celery.concurrency.thread import TaskPool as Threads
 from sqlalchemy import update
 
 from crm_sync import keys, tasks
+from crm_sync.crms import texts
 from crm_sync.engine import warmup
+from crm_sync.engine.runtime import Runtime
 from crm_sync.store.models import Hook, HookState
 from tests.integration.glpi.desk import WEBSITE, Desk
 
 LOGIN = ["GET /initSession", "GET /getFullSession"]
+
+
+def warm_up(runtime: Runtime, *, wait_s: float = warmup.WAIT_S) -> None:
+    """Begin, and wait as the first event does."""
+    warming = warmup.WarmUp()
+    warming.begin(runtime, wait_s=wait_s)
+    warming.wait()
 
 
 @pytest.fixture
@@ -31,7 +41,7 @@ def waiting(desk: Desk) -> Desk:
 
 
 def test_the_first_event_finds_the_session_open(waiting: Desk) -> None:
-    warmup.warm_up(waiting.runtime)
+    warm_up(waiting.runtime)
     assert waiting.calls() == LOGIN
     waiting.drain()
     assert waiting.waiting() == []
@@ -40,20 +50,20 @@ def test_the_first_event_finds_the_session_open(waiting: Desk) -> None:
 
 def test_nobody_is_called_when_no_event_waits(desk: Desk) -> None:
     desk.runtime._clients.clear()
-    warmup.warm_up(desk.runtime)
+    warm_up(desk.runtime)
     assert desk.calls() == []
 
 
 def test_nobody_is_called_for_a_hook_that_takes_no_events(waiting: Desk) -> None:
     with waiting.runtime.store.write() as session:
         session.execute(update(Hook).values(state=HookState.PAUSED))
-    warmup.warm_up(waiting.runtime)
+    warm_up(waiting.runtime)
     assert waiting.calls() == []
 
 
 def test_a_glpi_that_is_down_keeps_no_worker_from_starting(waiting: Desk) -> None:
     waiting.glpi.faults.down = True
-    warmup.warm_up(waiting.runtime)
+    warm_up(waiting.runtime)
     waiting.glpi.faults.down = False
     waiting.drain()
     assert waiting.waiting() == []
@@ -62,7 +72,7 @@ def test_a_glpi_that_is_down_keeps_no_worker_from_starting(waiting: Desk) -> Non
 def test_a_glpi_that_is_slow_is_not_waited_for(waiting: Desk) -> None:
     waiting.glpi.faults.latency_ms = 600
     started = time.monotonic()
-    warmup.warm_up(waiting.runtime, wait_s=0.2)
+    warm_up(waiting.runtime, wait_s=0.2)
     assert time.monotonic() - started < 0.5
 
 
@@ -71,10 +81,10 @@ def test_the_ceiling_holds_for_logins_too(waiting: Desk) -> None:
     others = [f"another-machine/1/1/{number}" for number in range(runtime.config.ceiling)]
     for other in others:
         runtime.ceiling.begin(waiting.hook_id, other)
-    warmup.warm_up(runtime, wait_s=0.3)
+    warm_up(runtime, wait_s=0.3)
     assert waiting.calls() == []
     runtime.ceiling.end(waiting.hook_id, others[0])
-    warmup.warm_up(runtime, wait_s=5)
+    warm_up(runtime, wait_s=5)
     assert waiting.calls() == LOGIN
     assert runtime.redis.zcard(keys.calls(waiting.hook_id)) == len(others) - 1
 
@@ -86,9 +96,51 @@ def test_the_ceiling_holds_for_logins_too(waiting: Desk) -> None:
 def test_only_threads_that_take_events_are_warmed_up(
     monkeypatch: pytest.MonkeyPatch, pool: type, queues: set[str], *, warm: bool
 ) -> None:
-    runtime, warmed = object(), Mock()
-    monkeypatch.setattr(warmup, "warm_up", warmed)
+    runtime, warming = object(), Mock()
+    monkeypatch.setattr(warmup, "settle", Mock())
+    monkeypatch.setattr(tasks, "warming", warming)
     monkeypatch.setattr(tasks, "runtime", lambda: runtime)
     monkeypatch.setattr(tasks.app.amqp.queues, "_consume_from", dict.fromkeys(queues), raising=False)
     tasks.warm_up(sender=SimpleNamespace(pool=pool.__new__(pool)))
-    assert warmed.call_args_list == ([((runtime,),)] if warm else [])
+    assert warming.begin.call_args_list == ([((runtime,),)] if warm else [])
+
+
+def test_a_wake_up_waits_for_it_before_it_takes_a_place(monkeypatch: pytest.MonkeyPatch) -> None:
+    order = Mock()
+    monkeypatch.setattr(tasks, "warming", order)
+    monkeypatch.setattr(tasks, "runtime", Mock())
+    monkeypatch.setattr(tasks.mailbox, "drain", order.drain)
+    tasks.wake(["1:1"])
+    assert [name for name, _, _ in order.mock_calls] == ["wait", "drain"]
+
+
+def test_nobody_waits_where_nothing_was_begun_and_nobody_twice(waiting: Desk) -> None:
+    started = time.monotonic()
+    warmup.WarmUp().wait()
+    waiting.glpi.faults.latency_ms = 600
+    warming = warmup.WarmUp()
+    warming.begin(waiting.runtime, wait_s=0.2)
+    for _ in range(5):
+        warming.wait()
+    assert time.monotonic() - started < 0.5
+
+
+def test_the_words_are_read_before_the_first_event(waiting: Desk) -> None:
+    texts.load.cache_clear()
+    warm_up(waiting.runtime)
+    read = texts.load.cache_info().misses
+    assert read
+    waiting.drain()
+    assert texts.load.cache_info().misses == read
+
+
+def test_the_collector_passes_over_what_is_there_at_the_start() -> None:
+    before = gc.get_threshold()
+    try:
+        warmup.settle()
+        assert gc.get_freeze_count() > 0
+        assert gc.get_threshold()[0] == warmup.GC_EVERY
+        assert gc.isenabled()
+    finally:
+        gc.unfreeze()
+        gc.set_threshold(*before)
