@@ -143,7 +143,7 @@ def _rest(runtime: Runtime, hook_id: int, *, rests: bool) -> None:
 
 
 def webhook_url(runtime: Runtime) -> str:
-    """Where the account\'s deliveries go."""
+    """Where the account's deliveries go."""
     with runtime.store.read() as session:
         token = session.scalar(select(Account.webhook_token))
     return f"{runtime.config.base_url}/webhooks/chatwoot/{token}"
