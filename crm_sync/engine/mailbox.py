@@ -473,9 +473,18 @@ def _rests(gate: Gate, now: datetime) -> bool:
 
 
 def _merged(rows: list[PendingRow], now: datetime) -> tuple[list[PendingRow], list[PendingRow]]:
-    """Those of the first events whose change the next one carries as well, and the rest. All of them are due."""
+    """Those of the first events whose change the next one carries as well, and the rest. All of them are due.
+
+    One that was tried is not left out: it may have changed the CRM without our knowing, and if the next one led back to
+    what was agreed on before, nobody would see to it.
+    """
     needless: list[PendingRow] = []
-    while len(rows) > 1 and rows[0].claim is None and max(_wait_s(row, now) for row in rows[:2]) <= 0:
+    while (
+        len(rows) > 1
+        and rows[0].claim is None
+        and not rows[0].tries
+        and max(_wait_s(row, now) for row in rows[:2]) <= 0
+    ):
         if superseding([_turn_of(row) for row in rows[:2]]) is None:
             break
         needless.append(rows[0])

@@ -1,7 +1,7 @@
 """Chatwoot's own order within a mailbox, whatever the order of arrival.
 
 Messages of one conversation go by their ids; everything else by the time Chatwoot gives it. A contact's creation
-has no time in its payload and comes first.
+has no time in its payload and comes first. Updates of one message go by their arrival: most have no time either.
 """
 
 from __future__ import annotations
@@ -24,6 +24,7 @@ _RANK = {
     EventName.CONVERSATION_STATUS_CHANGED: 6,
 }
 
+_MESSAGE_EVENTS = frozenset({EventName.MESSAGE_CREATED, EventName.MESSAGE_UPDATED})
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
@@ -51,15 +52,21 @@ def in_order(waiting: Iterable[Waiting]) -> list[Waiting]:
     """The events of a mailbox in the order they are to be processed.
 
     Sorted by position; then the created messages of each conversation take, among the places they occupy, the
-    order of their ids (clocks of several Chatwoot processes differ by more than messages follow each other).
+    order of their ids (clocks of several Chatwoot processes differ by more than messages follow each other), and so
+    the updates of each message the order of their arrival (only that of the conversation's last message has a time).
     """
     rows = sorted(waiting, key=lambda row: (row.position, row.id))
-    places: dict[int, list[int]] = defaultdict(list)
+    places: dict[tuple[str, int], list[int]] = defaultdict(list)
     for index, row in enumerate(rows):
-        if row.name == EventName.MESSAGE_CREATED and row.conversation_id is not None:
-            places[row.conversation_id].append(index)
-    for indexes in places.values():
-        messages = sorted((rows[index] for index in indexes), key=lambda row: (row.message_id or 0, row.id))
+        group = row.conversation_id if row.name == EventName.MESSAGE_CREATED else row.message_id
+        if row.name in _MESSAGE_EVENTS and group is not None:
+            places[row.name, group].append(index)
+    for (name, _), indexes in places.items():
+        created = name == EventName.MESSAGE_CREATED
+        messages = sorted(
+            (rows[index] for index in indexes),
+            key=lambda row: ((row.message_id or 0) if created else 0, row.id),
+        )
         for index, row in zip(indexes, messages, strict=True):
             rows[index] = row
     return rows

@@ -12,9 +12,12 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[2]))
 
-from tests.bench import throughput
+from tests.bench import sync_times, throughput
 
-BENCHES: dict[str, Callable[[], list[dict[str, object]]]] = {"throughput": throughput.run}
+BENCHES: dict[str, Callable[[], list[dict[str, object]]]] = {
+    "throughput": throughput.run,
+    "sync_times": sync_times.run,
+}
 
 
 def main() -> None:

@@ -87,7 +87,7 @@ def run() -> list[dict[str, object]]:
     with running("web", options=options, chatwoot_options={"deliver": False}) as (system, runtime):
         hook_id = system.connect(runtime)
         with runtime.store.write() as session:
-            session.execute(_unsigned())
+            session.execute(unsigned())
         system.start(*worker_names(runtime.config.workers), "bulk", "beat")
         system.glpi.faults.latency_ms = LATENCY_MS
         system.glpi.reset_requests()
@@ -127,7 +127,7 @@ def run() -> list[dict[str, object]]:
 
 
 def _deliver(runtime: Runtime, load: Iterable[dict[str, Any]]) -> None:
-    url = _webhook_url(runtime)
+    url = webhook_url(runtime)
     with ThreadPoolExecutor(8) as pool, requests.Session() as http:
         answers = list(pool.map(lambda body: http.post(url, json=body, timeout=30), load))
     assert {answer.status_code for answer in answers} == {202}, "every delivery is accepted"
@@ -142,11 +142,13 @@ def _rest(runtime: Runtime, hook_id: int, *, rests: bool) -> None:
     runtime.alarm.wake(waiting)
 
 
-def _webhook_url(runtime: Runtime) -> str:
+def webhook_url(runtime: Runtime) -> str:
+    """Where the account's deliveries go."""
     with runtime.store.read() as session:
         token = session.scalar(select(Account.webhook_token))
     return f"{runtime.config.base_url}/webhooks/chatwoot/{token}"
 
 
-def _unsigned() -> Any:
+def unsigned() -> Any:
+    """Takes deliveries without a signature from now on."""
     return update(Account).values(signature=SignatureMode.OFF)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
+from datetime import datetime
 from typing import Any, ClassVar
 
 from crm_sync.crms.base import Link, Local, Port, Remote
@@ -25,8 +26,9 @@ Fields = dict[str, Any]
 class Counterparts(Work, ABC):
     """The users, or the GLPI Contacts, of contacts.
 
-    A link's ``agreed`` holds what the contact said; ``own``: whether the record was made for it; ``details``: what it
-    showed when it was found. ``notes`` are sentences for the outcome of the event.
+    A link's ``agreed`` holds what the contact said, and ``as_of``: how new that is at least; ``own``: whether the
+    record was made for it; ``details``: what it showed when it was found. ``notes`` are sentences for the outcome of
+    the event, whose time is ``as_of``.
     """
 
     #: GLPI's word for the kind, and how people are told of it.
@@ -36,6 +38,7 @@ class Counterparts(Work, ABC):
     def __init__(self, client: GlpiClient, port: Port) -> None:
         super().__init__(client, port)
         self.notes: list[str] = []
+        self.as_of: datetime | None = None
 
     def known(self, contact: Contact) -> Link | None:
         """The link of a contact, if it has one. Costs no call."""
@@ -66,12 +69,20 @@ class Counterparts(Work, ABC):
         if link.created:
             shown |= attributes.written(self.port.now)
         self.port.show(local, self.itemtype, shown)
-        return link
+        return self._dated(link)
+
+    def is_outdated(self, link: Link, contact: Contact) -> bool:
+        """Whether a contact says something else than its record, and may be older: as it was made, or was told late."""
+        if not mapping.changes(link.agreed, self._said(contact)):
+            return False
+        at = link.agreed.get("as_of")
+        return at is not None and (self.as_of is None or self.as_of.isoformat() < str(at))
 
     def update(self, link: Link, contact: Contact) -> set[str]:
         """Bring a record to what its contact says; returns what changed. Raises NotFound when it is gone."""
         fields = self._said(contact)
         changes = mapping.changes(link.agreed, fields)
+        link = self._dated(link)
         if not changes:
             return set()
         written = {key: value for key, value in changes.items() if key != "email" or link.agreed.get("own")}
@@ -104,6 +115,11 @@ class Counterparts(Work, ABC):
         """Write these fields."""
 
     # -- parts ---------------------------------------------------------------------------------------------------
+
+    def _dated(self, link: Link) -> Link:
+        """The link, which says what its contact says as of this event, or of a newer one."""
+        as_of = self.as_of.isoformat() if self.as_of else ""
+        return self.port.agree(link, as_of=as_of) if as_of > str(link.agreed.get("as_of") or "") else link
 
     def _said(self, contact: Contact) -> Fields:
         further = person_fields(contact.custom_attributes, self.settings.get("person_fields") or {})

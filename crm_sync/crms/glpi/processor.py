@@ -19,7 +19,7 @@ from crm_sync.crms.glpi.requesters import requesters_for
 from crm_sync.crms.glpi.tickets import Tickets
 from crm_sync.crms.glpi.work import TICKET, Work
 from crm_sync.errors import NotFound, Skip
-from crm_sync.events import Conversation, Event, EventName, Message
+from crm_sync.events import Contact, Conversation, Event, EventName, Message
 
 FOLLOWUPS_OFF = "Followups are switched off (enable_followup_sync)."
 
@@ -46,6 +46,7 @@ class GlpiProcessor(Work):
 
     def handle(self, event: Event) -> str:
         """See crms.base.Processor."""
+        self.people.as_of = event.occurred_at
         outcome = self._handlers[event.name](event)
         return " ".join(
             dict.fromkeys([outcome, *self.tickets.notes, *self.people.notes, *self.requesters.notes])
@@ -68,6 +69,7 @@ class GlpiProcessor(Work):
             return (
                 f"{people.called} {person.remote_id} {'created' if person.created else 'found and linked'}."
             )
+        contact = self._present(contact, known)
         try:
             changed = people.update(known, contact)
         except NotFound:
@@ -126,6 +128,16 @@ class GlpiProcessor(Work):
         return self.followups.updated(event, message, ticket)
 
     # -- parts ---------------------------------------------------------------------------------------------------
+
+    def _present(self, contact: Contact, known: Link) -> Contact:
+        """The contact as it is now, where the delivery may be older than what GLPI shows. Raises Skip."""
+        if not self.people.is_outdated(known, contact):
+            return contact
+        try:
+            return self.port.chatwoot.contact(contact.id)
+        except NotFound as gone:
+            words = f"Contact {contact.id} is no longer in Chatwoot, and GLPI shows a newer state of it."
+            raise Skip("outdated", words) from gone
 
     def _mirrored(self, message: Message, ticket: Link, conversation: Conversation) -> str:
         earlier = self._earlier(ticket, conversation, until=message.id)

@@ -1,7 +1,8 @@
 """The GLPI sandbox answers as the recorded servers did, call by call.
 
 The tapes hold what real servers of both versions answered; ``repeatable.json`` names the cases a server repeats
-when the tape is run against it, ``agreed.json`` those the sandbox is held to. That list only grows::
+when the tape is run against it, ``agreed.json`` those the sandbox is held to, and ``left_out.json`` says why it is not
+held to the rest. The list of those agreed only grows::
 
     python -m crm_sync.sandbox.glpi.replay tests/contract/glpi/data/10.0.19/tape.jsonl.gz \
         --only tests/contract/glpi/data/10.0.19/repeatable.json --learn tests/contract/glpi/data/10.0.19/agreed.json
@@ -54,3 +55,11 @@ def test_the_list_of_agreed_cases_only_grows(flavour: str) -> None:
     assert agreed <= recorded
     assert len(agreed) >= AGREED_BEFORE[flavour]
     assert len(agreed & repeatable) / len(repeatable & recorded) >= LEAST_SHARE
+
+
+@pytest.mark.parametrize("flavour", FLAVOURS)
+def test_it_is_said_why_a_case_is_left_out(flavour: str) -> None:
+    left_out = json.loads((DATA / "left_out.json").read_text(encoding="utf-8"))[flavour]
+
+    assert left_out.keys() == _names(flavour, "repeatable") - _names(flavour, "agreed")
+    assert all(reason.endswith(".") for reason in left_out.values())

@@ -196,10 +196,8 @@ class Desk:
 
     def texts(self, ticket_id: int) -> list[str]:
         """What a ticket shows: its description, then its followups in GLPI's order, tags and headings left out."""
-        followups = sorted(
-            self.rows("ITILFollowup", items_id=ticket_id), key=lambda row: (row["date"], row["id"])
-        )
-        return [shown(self.content(row)) for row in [self.row("Ticket", id=ticket_id), *followups]]
+        rows = [self.row("Ticket", id=ticket_id), *self._followups(ticket_id)]
+        return [shown(self.content(row)) for row in rows]
 
     def add_user(self, login: str, *emails: str, **columns: Any) -> int:
         """Somebody who was in GLPI before us."""
@@ -260,32 +258,64 @@ class Desk:
 
     def picture(self) -> dict[str, Any]:
         """What GLPI shows, without what differs between two servers that were told the same."""
-        users = {
-            row["id"]: (
-                row["firstname"],
-                row["realname"],
-                row["phone"],
-                row["comment"],
-                *self.emails(row["id"]),
-            )
-            for row in self.users()
-        }
-        tickets = [
-            {
-                **{
-                    key: row[key]
-                    for key in ("name", "status", "urgency", "impact", "date", "type", "is_deleted")
-                },
-                "requesters": [users[number] for number in self.requesters(row["id"])],
-                "texts": self.texts(row["id"]),
-                "private": [f["is_private"] for f in self.rows("ITILFollowup", items_id=row["id"])],
-            }
-            for row in self.rows("Ticket")
-        ]
         return {
-            "users": sorted(users.values()),
-            "tickets": sorted(tickets, key=lambda ticket: ticket["name"]),
+            "users": sorted(str(self._person(row)) for row in self.users()),
+            "contacts": sorted(str(self._person(row)) for row in self.rows("Contact")),
+            "tickets": sorted(
+                (self._ticket(row) for row in self.rows("Ticket")), key=lambda ticket: str(ticket["name"])
+            ),
         }
+
+    def _person(self, row: Row) -> tuple[Any, ...]:
+        """Who a user or GLPI Contact is, by what people see of him."""
+        ours = str(row["name"]).startswith("cw-")
+        return (
+            None if ours else row["name"],
+            *(row.get(key) for key in ("firstname", "realname", "phone", "registration_number")),
+            re.sub(r"crm-sync/\S+", "crm-sync/", str(row.get("comment"))),
+            *(self.emails(row["id"]) if "realname" in row else [row["email"]]),
+        )
+
+    def _ticket(self, ticket: Row) -> Row:
+        """A ticket with all that hangs on it."""
+        number = ticket["id"]
+        people = {row["id"]: self._person(row) for row in self.rows("User")}
+        groups = {row["id"]: row["name"] for row in self.rows("Group")}
+        names = {row["id"]: row["name"] for row in self.rows("Ticket")}
+        followups = self._followups(number)
+        columns = ("name", "status", "urgency", "impact", "date", "type", "is_deleted", "time_to_resolve")
+        return {
+            **{key: ticket.get(key) for key in (*columns, "itilcategories_id", "requesttypes_id")},
+            "people": sorted(
+                f"{row['type']} {people.get(row['users_id'])} {row.get('alternative_email') or ''}"
+                for row in self.rows("Ticket_User", tickets_id=number)
+            ),
+            "groups": sorted(
+                groups[row["groups_id"]] for row in self.rows("Group_Ticket", tickets_id=number)
+            ),
+            "items": sorted(row["itemtype"] for row in self.rows("Item_Ticket", tickets_id=number)),
+            "continues": [
+                names[row["tickets_id_2"]] for row in self.rows("Ticket_Ticket", tickets_id_1=number)
+            ],
+            "solutions": [shown(self.content(row)) for row in self.rows("ITILSolution", items_id=number)],
+            "texts": self.texts(number),
+            "private": [row["is_private"] for row in followups],
+            "authors": [people.get(row["users_id"]) for row in followups],
+            "files": sorted(self._files(number, followups)),
+        }
+
+    def _files(self, ticket_id: int, followups: list[Row]) -> Iterator[str]:
+        """The names of the files attached to a ticket and its followups."""
+        records = {("Ticket", ticket_id), *(("ITILFollowup", row["id"]) for row in followups)}
+        for row in self.rows("Document_Item"):
+            if (row["itemtype"], row["items_id"]) in records:
+                name = self.row("Document", id=row["documents_id"])["filename"]
+                yield self.content({"content": name})
+
+    def _followups(self, ticket_id: int) -> list[Row]:
+        """A ticket's followups in GLPI's order."""
+        rows = self.rows("ITILFollowup", items_id=ticket_id)
+        return sorted(rows, key=lambda row: (row["date"], row["id"]))
 
 
 def shown(content: str) -> str:

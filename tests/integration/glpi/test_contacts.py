@@ -378,6 +378,49 @@ def test_a_name_arrives_as_it_is(desk: Desk, name: str) -> None:
     assert f"{read(user['firstname'])} {read(user['realname'] or '')}".strip() == name
 
 
+def test_a_change_that_is_told_late_does_not_undo_a_newer_one(desk: Desk) -> None:
+    contact = desk.chatwoot.create_contact(name="Ana", email="ana@example.com")
+    desk.sync()
+    desk.chatwoot.update_contact(contact.id, name="Ana Lima")
+    desk.chatwoot.update_contact(contact.id, name="Ana Souza")
+    desk.calls()
+    older, newer = desk.deliveries()[-2:]
+    desk.take([newer])
+    desk.drain()
+    desk.take([older])
+    desk.drain()
+
+    assert desk.users()[0]["realname"] == "Souza"
+    assert desk.calls() == ["PUT /User"], "Chatwoot is asked how the contact is now, not GLPI"
+    assert desk.outcome() == f"User {desk.users()[0]['id']} is up to date."
+
+
+def test_a_creation_that_is_told_after_a_change_does_not_undo_it(desk: Desk) -> None:
+    contact = desk.chatwoot.create_contact(name="Ana", email="ana@example.com")
+    desk.chatwoot.update_contact(contact.id, name="Ana Lima")
+    created, changed = desk.deliveries()
+    desk.take([changed])
+    desk.drain()
+    desk.take([created])
+    desk.drain()
+
+    assert desk.users()[0]["realname"] == "Lima"
+
+
+def test_a_late_change_of_a_contact_that_is_gone_is_skipped(desk: Desk) -> None:
+    contact = desk.chatwoot.create_contact(name="Ana", email="ana@example.com")
+    desk.chatwoot.update_contact(contact.id, name="Ana Lima")
+    created, changed = desk.deliveries()
+    desk.take([changed])
+    desk.drain()
+    desk.chatwoot.delete_contact(contact.id)
+    desk.take([created])
+    desk.drain()
+
+    assert (desk.events()[-1].state, desk.events()[-1].reason) == (EventState.SKIPPED, "outdated")
+    assert desk.users()[0]["realname"] == "Lima"
+
+
 # -- calls ---------------------------------------------------------------------------------------------------------
 
 

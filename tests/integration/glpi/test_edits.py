@@ -244,6 +244,21 @@ def test_an_edit_told_before_a_newer_one_does_not_take_its_place(desk: Desk, ans
     assert reasons(desk) == ["outdated"]
 
 
+def test_a_message_that_was_edited_and_deleted_while_glpi_was_down_is_not_to_be_read(
+    desk: Desk, conversation: int, answered: int
+) -> None:
+    desk.glpi.faults.down = True
+    desk.chatwoot.edit_message(answered, "Is it plugged in?")
+    desk.chatwoot.add_message(conversation, "Yes")
+    desk.chatwoot.delete_message(answered)
+    desk.take(desk.deliveries())
+    desk.drain()
+    desk.glpi.faults.down = False
+    desk.settle()
+
+    assert "Is it" not in "".join(desk.content(row) for row in desk.rows("ITILFollowup"))
+
+
 @pytest.mark.parametrize("kind", [lose, html_page, refuse])
 @pytest.mark.parametrize(
     "write", ["POST /ITILFollowup", r"PUT /ITILFollowup/\d+", "POST /Ticket", r"PUT /Ticket/\d+"]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -120,6 +121,59 @@ def test_a_glpi_that_is_down_for_a_while_delays_everything_and_loses_nothing(
     assert play(desk, before=down_for_a_while) == quiet
 
 
+def test_a_glpi_that_does_not_answer_in_time_is_asked_again_later_and_makes_nothing_twice(
+    desk: Desk, quiet: dict[str, Any]
+) -> None:
+    assert desk.runtime.config.read_timeout_s == 30
+    desk.runtime.config = replace(desk.runtime.config, read_timeout_s=0.3)
+    over, told = threading.Event(), []
+
+    def silence(app: Any, environ: Any, start_response: Any) -> Any:
+        list(app(environ, start_response))
+        over.wait(30)
+        raise ConnectionAbortedError("the answer came too late")
+
+    fault, hit = once(silence, "POST", "/Ticket")
+    desk.strike(fault)
+
+    def wait(desk: Desk) -> None:
+        desk.take(desk.deliveries())
+        desk.drain()
+        told.extend(desk.waiting())
+
+    try:
+        assert play(desk, before=wait) == quiet
+    finally:
+        over.set()
+    assert hit.is_set()
+    assert any("GLPI did not answer in time." in words for words in told)
+
+
+@pytest.mark.parametrize("kind", [html_page, refuse])
+def test_people_in_chatwoot_see_nothing_of_what_went_wrong(desk: Desk, kind: Callable[..., Any]) -> None:
+    fault, hit = once(kind, "POST", "/Ticket", times=1000)
+    desk.strike(fault)
+    _ana_writes(desk)
+    desk.take(desk.deliveries())
+    for _ in range(3):
+        desk.drain()
+        desk.clock.forward(3600)
+
+    assert hit.is_set()
+    contact, conversation = desk.chatwoot.state.contacts[2101], desk.chatwoot.state.conversations[812]
+    assert contact.custom_attributes.keys() == {
+        "glpi_user_id",
+        "glpi_entity_id",
+        "glpi_sync_enabled",
+        "glpi_last_sync_at",
+    }
+    assert conversation.custom_attributes == {}
+    assert [message.content for message in conversation.messages] == ["It does not print"]
+    said = " ".join(desk.waiting())
+    assert said
+    assert not any(word in said for word in ("Traceback", "Exception", "SQL", "http:", "Session-Token"))
+
+
 def test_faults_at_random_change_nothing_in_the_end(desk: Desk, quiet: dict[str, Any]) -> None:
     desk.glpi.faults.kinds, desk.glpi.faults.fail_rate = (lose, html_page, refuse), 0.4
 
@@ -171,6 +225,23 @@ def test_a_ticket_is_found_again_even_in_the_bin(desk: Desk) -> None:
     desk.settle()
 
     assert len(desk.rows("Ticket")) == 1
+
+
+def test_a_state_whose_answer_was_lost_is_put_right_though_the_conversation_is_back_where_it_was(
+    desk: Desk,
+) -> None:
+    _ana_writes(desk)
+    desk.settle()
+    fault, hit = once(lose, "PUT", r"/Ticket/\d+")
+    desk.strike(fault)
+    desk.chatwoot.set_status(812, "pending")
+    desk.take(desk.deliveries())
+    desk.drain()
+    assert (hit.is_set(), desk.row("Ticket")["status"]) == (True, 4)
+    desk.chatwoot.set_status(812, "open")
+    desk.settle()
+
+    assert desk.row("Ticket")["status"] == 2
 
 
 def test_credentials_that_stop_working_make_the_hook_wait_for_a_person(desk: Desk) -> None:

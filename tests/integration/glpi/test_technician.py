@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import pytest
 
+from crm_sync.engine import hooks
+from crm_sync.errors import ConfigError
 from crm_sync.sandbox.glpi import GlpiSandbox, create_app
 from crm_sync.store.models import EventState
 from tests.integration.glpi.desk import WEBSITE, Desk
@@ -85,3 +87,63 @@ def test_a_category_that_a_technician_may_not_look_for_is_told_and_keeps_nothing
         "The category called Website could not be looked for: GLPI refused" in said
         for said in desk.outcomes()
     )
+
+
+def test_a_technician_mirrors_all_that_becomes_of_people_and_messages(desk: Desk) -> None:
+    desk.set(
+        attachments="document",
+        person_fields='{"badge":"registration_number"}',
+        ticket_fields='{"how":"urgency"}',
+        title_template="{inbox}: {message}",
+        content_template="{contact} writes: {message}",
+        urgency_by_priority='{"none":2}',
+    )
+    desk.chatwoot.state.public_url = desk.account.chatwoot_url
+    ana = desk.chatwoot.create_contact(
+        name="Ana", email="ana@example.com", custom_attributes={"badge": "EMP-1"}
+    )
+    number = desk.chatwoot.create_conversation(
+        ana.id, WEBSITE, "It does not print", custom_attributes={"how": 5}
+    ).id
+    picture = {"file_type": "image", "name": "label.jpg", "content": b"a picture"}
+    shown = desk.chatwoot.add_message(number, "See", attachments=[picture]).id
+    edited = desk.chatwoot.add_message(number, "Is it on?", direction="outgoing", sender_id=31).id
+    desk.settle()
+    desk.chatwoot.edit_message(edited, "Is it plugged in?")
+    desk.chatwoot.delete_message(shown)
+    desk.settle()
+
+    [user], ticket = desk.users(), desk.row("Ticket")
+    assert user["registration_number"] == "EMP-1"
+    assert (ticket["name"], ticket["urgency"]) == ("Website: It does not print", 5)
+    assert "Is it plugged in?" in desk.texts(ticket["id"])[2]
+    assert "was deleted in Chatwoot" in desk.texts(ticket["id"])[1]
+    assert desk.rows("Document") == [], "it went with its message"
+
+    bia = desk.chatwoot.create_contact(name="Bia", email="bia@example.com")
+    desk.settle()
+    desk.chatwoot.merge_contacts(bia.id, ana.id)
+    desk.chatwoot.set_status(number, "pending")
+    desk.settle()
+
+    assert desk.requesters(ticket["id"]) == [max(row["id"] for row in desk.users())]
+    assert desk.events(EventState.FAILED) == []
+    assert not any("refused" in said or "could not" in said for said in desk.outcomes())
+
+
+def test_a_technicians_tickets_that_are_purged_are_opened_anew_with_all_that_was_written(desk: Desk) -> None:
+    contact = desk.chatwoot.create_contact(name="Ana", email="ana@example.com")
+    number = desk.chatwoot.create_conversation(contact.id, WEBSITE, "It does not print").id
+    desk.chatwoot.add_message(number, "Is it on?", direction="outgoing", sender_id=31)
+    desk.settle()
+    desk.purge("Ticket", desk.row("Ticket")["id"])
+    desk.chatwoot.add_message(number, "Yes")
+    desk.settle()
+
+    assert desk.texts(desk.row("Ticket")["id"]) == ["It does not print", "Is it on?", "Yes"]
+    assert desk.events(EventState.FAILED) == []
+
+
+def test_glpi_contacts_are_refused_to_a_technician_when_they_are_chosen(desk: Desk) -> None:
+    with pytest.raises(ConfigError, match="lacks rights: Contacts / Suppliers: Read"):
+        hooks.change(desk.runtime, desk.hook_id, {"use_contact": "true"})

@@ -89,6 +89,15 @@ def test_messages_of_a_conversation_go_by_their_ids_whatever_their_clocks_say(cl
     assert [row.message_id for row in in_order(rows)] == list(range(100, 112))
 
 
+def test_updates_of_a_message_go_by_their_arrival_since_few_of_them_have_a_time() -> None:
+    created = message(1, 101, at=1)
+    edited = waiting(2, EventName.MESSAGE_UPDATED, at=5, message=101)
+    of_another = waiting(3, EventName.MESSAGE_UPDATED, at=2, message=100)
+    deleted = waiting(4, EventName.MESSAGE_UPDATED, at=1, message=101)
+    rows = [deleted, of_another, edited, created]
+    assert [row.id for row in in_order(rows)] == [1, 2, 3, 4]
+
+
 @given(
     st.lists(
         st.tuples(
