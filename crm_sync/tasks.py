@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from crm_sync.celery import app
-from crm_sync.engine import housekeeping, mailbox
+from crm_sync.engine import housekeeping, mailbox, pull as pulling
 from crm_sync.engine.sweep import sweep as sweep_all
 from crm_sync.service import runtime
 from crm_sync.telemetry import metrics
@@ -21,6 +21,19 @@ def wake(mailboxes: list[str]) -> None:
 def sweep() -> None:
     """Wake what is due or was forgotten."""
     sweep_all(runtime())
+
+
+@app.task(name="crm_sync.pull_due")
+def pull_due() -> None:
+    """Start the pull of every hook whose time has come."""
+    for hook_id in pulling.due(runtime()):
+        pull.delay(hook_id)
+
+
+@app.task(name="crm_sync.pull")
+def pull(hook_id: int) -> None:
+    """Bring what changed in a hook's CRM into the journal."""
+    pulling.attend(runtime(), hook_id)
 
 
 @app.task(name="crm_sync.housekeeping")

@@ -11,20 +11,32 @@ kept for a hook), a processor (one handler for each event name) and a setup. A p
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Literal, Protocol
 
-from crm_sync.events import Agent, Contact, Conversation, Event, EventName, Message
+from crm_sync.events import (
+    Agent,
+    Contact,
+    Conversation,
+    Event,
+    EventName,
+    Message,
+    RemoteUpdate,
+    Status,
+)
 
-LocalType = Literal["contact", "conversation", "message"]
+LocalType = Literal["contact", "conversation", "message", "remote"]
 
 
 @dataclass(frozen=True, slots=True)
 class Local:
-    """A record of Chatwoot: its type and its id (the display id, for a conversation)."""
+    """A record of Chatwoot: its type and its id (the display id, for a conversation).
+
+    ``remote`` stands for a record of the CRM whose words were told in Chatwoot (see ``Port.tell``).
+    """
 
     type: LocalType
     id: int
@@ -95,12 +107,28 @@ class Chatwoot(Protocol):
         """The agents of the account, with e-mail addresses."""
         ...
 
+    def toggle_status(self, conversation_id: int, status: Status) -> Status:
+        """Give the conversation a status; what it then is."""
+        ...
+
+    def toggle_priority(self, conversation_id: int, priority: str | None) -> None:
+        """Give the conversation a priority (``low`` to ``urgent``), or none."""
+        ...
+
+    def assign(self, conversation_id: int, *, assignee_id: int | None = None) -> None:
+        """Give the conversation to an agent, or to nobody."""
+        ...
+
 
 class Port(Protocol):
     """What the engine offers a processor while it handles one event."""
 
     hook: HookView
-    chatwoot: Chatwoot
+
+    @property
+    def chatwoot(self) -> Chatwoot:
+        """The Chatwoot of the hook's account."""
+        ...
 
     @property
     def now(self) -> datetime:
@@ -141,6 +169,17 @@ class Port(Protocol):
         """Let the Chatwoot record of this link show these custom attributes, in time; ``None`` takes one away."""
         ...
 
+    def tell(self, conversation_id: int, source: tuple[str, str], text: str, *, private: bool) -> bool:
+        """Write a message into a conversation once, whatever breaks; whether it was written just now.
+
+        ``source`` is the CRM record (type, id) whose words these are. What is not ``private`` goes to the customer.
+        """
+        ...
+
+    def is_told(self, source: tuple[str, str]) -> bool:
+        """Whether the words of a CRM record were told already, or came from Chatwoot in the first place."""
+        ...
+
     def journaled_messages(self, conversation_id: int) -> Sequence[Message]:
         """The messages of a conversation that the journal knows, in order of their ids. Costs no call."""
         ...
@@ -155,6 +194,10 @@ class Processor(Protocol):
 
     def handle(self, event: Event) -> str:
         """The outcome in words. Raises Skip, Defer or an ApiError."""
+        ...
+
+    def apply(self, update: RemoteUpdate) -> str:
+        """Bring Chatwoot to the state of a CRM record; the outcome in words. Raises as ``handle`` does."""
         ...
 
 
@@ -204,12 +247,59 @@ class AttributeWriter(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
+class PulledRecord:
+    """A record that changed in the CRM. ``state`` is what ``agree`` remembers of it, under the same keys.
+
+    ``version`` differs for any two states of the record (the CRM's time of change, say).
+    """
+
+    remote_type: str
+    remote_id: str
+    version: str
+    state: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class PulledPage:
+    """Some records that changed, and the watermark to go on from once they are in the journal."""
+
+    records: Sequence[PulledRecord]
+    watermark: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class PullFrom:
+    """Where a pull begins.
+
+    ``watermark`` is the CRM's own clock, written as if it were UTC; None for the first pull, which begins with what
+    changed ``since`` (UTC). ``last`` is when (UTC) the hook was pulled before, ``now`` the present moment.
+    """
+
+    watermark: datetime | None
+    since: datetime
+    last: datetime | None
+    now: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Feed:
+    """How a CRM reports its changes.
+
+    ``changes`` yields pages, oldest change first, and may give a record again; ``interval_s`` says how often it is to
+    be asked, None while the settings say that it is not.
+    """
+
+    changes: Callable[[Any, HookView, PullFrom], Iterable[PulledPage]]
+    interval_s: Callable[[Mapping[str, Any]], float | None]
+
+
+@dataclass(frozen=True, slots=True)
 class App:
     """A CRM as the engine knows it; found through the entry point group ``crm_sync.crms``.
 
     ``connect`` makes the client that is kept for a hook within a process; it must be safe to share by threads.
     ``check`` tries credentials and rights and changes nothing in the CRM; ``setup`` does the same and prepares it.
-    Both raise ConfigError naming the setting, or an ApiError.
+    Both raise ConfigError naming the setting, or an ApiError. ``feed`` is there where the CRM's changes come back.
     """
 
     manifest: Manifest
@@ -217,3 +307,4 @@ class App:
     processor: Callable[[Any, Port], Processor]
     check: Callable[[Any, HookView], SetupResult]
     setup: Callable[[Any, HookView], SetupResult]
+    feed: Feed | None = None

@@ -17,12 +17,12 @@ import structlog
 from crm_sync import keys, owner
 from crm_sync.chatwoot import payloads
 from crm_sync.crms.base import HookView
-from crm_sync.engine import apps, breaker, mirror
+from crm_sync.engine import apps, breaker, mirror, remote
 from crm_sync.engine.dispatch import AttemptLog, Policy, Verdict, attempt, verdict
 from crm_sync.engine.ensure import JournalPort, records_of
 from crm_sync.engine.order import Waiting, in_order, superseding
 from crm_sync.errors import ClaimLost, CrmSyncError
-from crm_sync.events import Event as HappenedEvent
+from crm_sync.events import Event as HappenedEvent, RemoteUpdate
 from crm_sync.locks import Busy, Mutex
 from crm_sync.store import journal, links
 from crm_sync.store.journal import Gate, PendingRow
@@ -81,7 +81,7 @@ class Taken:
     row: PendingRow
     token: str
     hook: LoadedHook
-    event: HappenedEvent | CrmSyncError
+    event: HappenedEvent | RemoteUpdate | CrmSyncError
     known: list[LinkRow]
 
 
@@ -229,11 +229,11 @@ class _Turn:
     def _load(self, candidate: Candidate) -> Taken:
         """What is needed to process an event that is claimed, and committed, by now."""
         known: list[LinkRow] = []
-        event: HappenedEvent | CrmSyncError
+        event: HappenedEvent | RemoteUpdate | CrmSyncError
         with self.runtime.store.read() as session:
             hook = self._hook(session, candidate.gate.version)
             try:
-                event = payloads.read(candidate.payload)
+                event = _read(candidate.payload)
                 known = links.load(session, self.hook_id, records_of(event))
             except CrmSyncError as error:
                 event = error
@@ -362,7 +362,7 @@ class _Turn:
 
     # -- parts ---------------------------------------------------------------------------------------------------
 
-    def _port(self, taken: Taken, event: HappenedEvent) -> JournalPort:
+    def _port(self, taken: Taken, event: HappenedEvent | RemoteUpdate) -> JournalPort:
         def fence(session: Session) -> None:
             journal.renew(session, taken.row.id, taken.token, self.runtime.now() + self._lease)
 
@@ -401,6 +401,11 @@ class _Turn:
     def _call_s(self) -> float:
         config = self.runtime.config
         return min(config.connect_timeout_s + config.read_timeout_s + MARGIN_S, config.lease_s)
+
+
+def _read(payload: dict[str, Any]) -> HappenedEvent | RemoteUpdate:
+    """What a delivery tells: of Chatwoot, or of the CRM."""
+    return remote.read(payload) if remote.is_remote(payload) else payloads.read(payload)
 
 
 def _rests(gate: Gate, now: datetime) -> bool:
