@@ -41,6 +41,11 @@ def pull_lock(hook_id: int) -> str:
     return f"{PREFIX}pull:{{{hook_id}}}"
 
 
+def pull_wanted(hook_id: int) -> str:
+    """Set while a pull that was asked for is on its way."""
+    return f"{PREFIX}pull_wanted:{hook_id}"
+
+
 def armed(mailbox: str) -> str:
     """Set while a wake-up for the mailbox is on its way."""
     return f"{PREFIX}armed:{mailbox}"

@@ -74,6 +74,9 @@ class HookView:
     chatwoot_url: str
     chatwoot_account_id: int
     timeouts_s: tuple[float, float] = (3.0, 30.0)
+    #: Where the CRM may send notices of changes, and what it is to sign them with.
+    notice_url: str | None = None
+    notice_secret: str | None = field(default=None, repr=False)
 
 
 class Chatwoot(Protocol):
@@ -294,12 +297,25 @@ class Feed:
 
 
 @dataclass(frozen=True, slots=True)
+class Notices:
+    """How a CRM proves that a notice of a change comes from it.
+
+    ``verify`` (secret, raw body, headers by lower-case names, present moment) raises SignatureError; ``answer``
+    (secret, challenge) is what a CRM wants to hear that asks before it sends.
+    """
+
+    verify: Callable[[str, bytes, Mapping[str, str], datetime], None]
+    answer: Callable[[str, str], str] | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class App:
     """A CRM as the engine knows it; found through the entry point group ``crm_sync.crms``.
 
     ``connect`` makes the client that is kept for a hook within a process; it must be safe to share by threads.
     ``check`` tries credentials and rights and changes nothing in the CRM; ``setup`` does the same and prepares it.
-    Both raise ConfigError naming the setting, or an ApiError. ``feed`` is there where the CRM's changes come back.
+    Both raise ConfigError naming the setting, or an ApiError. ``feed`` is there where the CRM's changes come back,
+    ``notices`` where it can tell that there are some.
     """
 
     manifest: Manifest
@@ -308,3 +324,4 @@ class App:
     check: Callable[[Any, HookView], SetupResult]
     setup: Callable[[Any, HookView], SetupResult]
     feed: Feed | None = None
+    notices: Notices | None = None

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import secrets
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
@@ -48,6 +49,8 @@ def add(
         app_id=app_id,
         settings=open_settings,
         settings_secret=runtime.store.keyring.encrypt_json(secret),
+        notice_token=secrets.token_urlsafe(24),
+        notice_secret=runtime.store.keyring.encrypt(secrets.token_urlsafe(32)),
         facts={},
         state=HookState.SETTING_UP,
         state_reason="Waiting for its setup.",
@@ -88,7 +91,7 @@ def change(runtime: Runtime, hook_id: int, given: Mapping[str, str], *, run_setu
     kept = {name: value for name, value in view.settings.items() if name not in removed}
     settings = manifest.validated(app.manifest, kept | changed)
     if run_setup:
-        _check(app, _with_settings(view, settings))
+        _check(app, replace(view, settings=settings))
     open_settings, secret = _parted(app, settings)
     with runtime.store.write() as session:
         row = get(session, hook_id)
@@ -208,18 +211,6 @@ def _parted(app: App, settings: Mapping[str, Any]) -> tuple[dict[str, Any], dict
     """The settings stored in the open, and those stored encrypted."""
     secret = {name: value for name, value in settings.items() if name in app.manifest.secret}
     return {name: value for name, value in settings.items() if name not in secret}, secret
-
-
-def _with_settings(view: HookView, settings: Mapping[str, Any]) -> HookView:
-    return HookView(
-        id=view.id,
-        app_id=view.app_id,
-        settings=settings,
-        facts=view.facts,
-        chatwoot_url=view.chatwoot_url,
-        chatwoot_account_id=view.chatwoot_account_id,
-        timeouts_s=view.timeouts_s,
-    )
 
 
 def _define_attributes(runtime: Runtime, hook: Hook, app: App) -> tuple[str, ...]:

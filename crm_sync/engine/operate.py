@@ -193,6 +193,9 @@ def rotate_secrets(store: Store) -> int:
         for hook in session.scalars(select(Hook)):
             hook.settings_secret = rotate(hook.settings_secret)
             total += 1
+            if hook.notice_secret is not None:
+                hook.notice_secret = rotate(hook.notice_secret)
+                total += 1
     return total
 
 

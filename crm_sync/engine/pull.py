@@ -28,6 +28,7 @@ from crm_sync.events import RemoteUpdate
 from crm_sync.locks import Busy, Mutex
 from crm_sync.store import models
 from crm_sync.store.models import EventState, Hook, HookState, LinkState, Source
+from crm_sync.telemetry import metrics
 
 if TYPE_CHECKING:
     from crm_sync.engine.runtime import Runtime
@@ -98,6 +99,12 @@ def pull(runtime: Runtime, hook_id: int) -> Pulled:
     except Unauthorized as error:
         _needs_attention(runtime, hook_id, error)
         raise
+    for became, number in (
+        ("unknown", total.seen - total.linked),
+        ("event", total.events),
+        ("repeat", total.repeated),
+    ):
+        metrics.PULLED.labels(hook.app_id, became).inc(number)
     log.info("pulled", hook=hook_id, seen=total.seen, linked=total.linked, events=total.events)
     return total
 
