@@ -16,14 +16,12 @@ from crm_sync.crms.base import HookView, PulledPage, PulledRecord, PullFrom
 from crm_sync.crms.glpi.client import GlpiClient
 from crm_sync.crms.glpi.work import TICKET
 
-#: Rows of one page. GLPI answers many more at once (facts measured 10,000 in a second); 500 keep an answer small.
-PAGE = 500
+#: Rows of one page: as many as GLPI announces to give at once.
+PAGE = 1000
 
-#: How far before its watermark a pull begins. More than an hour: when summer time ends, GLPI's dates repeat one.
+#: How far before its watermark a pull begins. Well over an hour: when summer time ends, GLPI's dates repeat one, and its
+#: clock is known to some minutes only.
 OVERLAP = timedelta(minutes=70)
-
-#: A ticket may be given any time of change when it is made. One in the future must not move the watermark there.
-AHEAD = timedelta(minutes=15)
 
 _ID, _URGENCY, _IMPACT, _STATUS, _CHANGED, _EDITOR = 2, 10, 11, 12, 19, 64
 _DISPLAY = (_ID, _URGENCY, _IMPACT, _STATUS, _CHANGED, _EDITOR)
@@ -41,13 +39,14 @@ def interval_s(settings: Mapping[str, Any]) -> float | None:
 
 def changes(client: GlpiClient, hook: HookView, start: PullFrom) -> Iterator[PulledPage]:
     """The tickets that changed since the last pull, a page at a time, oldest change first."""
-    latest = _naive(start.now + client.utc_offset()) + AHEAD
-    watermark = start.watermark or min(latest, _naive(start.since + client.utc_offset()))
+    clock = _naive(start.now + client.utc_offset())
+    watermark = start.watermark or min(clock, _naive(start.since + client.utc_offset()))
     news, before = False, watermark
     for rows in _pages(client, hook, watermark - OVERLAP):
         reached = max((_moment(row) for row in rows), default=before)
         news = news or reached > before
-        watermark = max(watermark, min(latest, reached))
+        # After the last page everything is known that changed until now.
+        watermark = max(watermark, min(clock, reached if len(rows) == PAGE else clock))
         yield PulledPage(tuple(_record(row, hook) for row in rows), watermark)
     if news or start.last is None or _hour(start.last) != _hour(start.now):
         for rows in _pages(client, hook, watermark - OVERLAP, binned=True):
