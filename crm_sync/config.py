@@ -87,6 +87,11 @@ class Config:
         (5.0, 30.0, 120.0, 600.0, 1800.0, 7200.0, 18000.0, 36000.0, 36000.0),
         "Waits between the attempts of an event, in seconds, before jitter; after the last one it is given up.",
     )
+    language: str = _option(
+        "en",
+        "Language in which people are told what is wrong with settings: en, fr or pt_BR.",
+        check=validate.OneOf(["en", "fr", "pt_BR"]),
+    )
     keep_days: int = _option(
         90, "How long finished events and their deliveries are kept.", check=validate.Range(min=1)
     )

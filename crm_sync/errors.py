@@ -45,11 +45,16 @@ class CrmSyncError(Exception):
 
 
 class ConfigError(CrmSyncError):
-    """A setting is missing or wrong. ``setting`` names it, so that a form can mark the field."""
+    """A setting is missing or wrong.
 
-    def __init__(self, message: str, *, setting: str | None = None) -> None:
-        super().__init__(message, setting=setting)
+    ``setting`` names it, so that a form can mark the field. ``code`` is the machine's word for what is wrong, by which
+    the app's texts say it in other languages.
+    """
+
+    def __init__(self, message: str, *, setting: str | None = None, code: str | None = None) -> None:
+        super().__init__(message, setting=setting, code=code)
         self.setting = setting
+        self.code = code
 
 
 class PayloadError(CrmSyncError):

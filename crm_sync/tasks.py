@@ -2,9 +2,16 @@
 
 from __future__ import annotations
 
+from typing import Any
+
+from celery.concurrency.thread import TaskPool
+from celery.signals import worker_ready
+from celery.worker.consumer import Consumer
+
 from crm_sync.celery import app
-from crm_sync.engine import housekeeping, mailbox, pull as pulling
+from crm_sync.engine import housekeeping, mailbox, pull as pulling, warmup
 from crm_sync.engine.sweep import sweep as sweep_all
+from crm_sync.publisher import QUEUE
 from crm_sync.service import runtime
 from crm_sync.telemetry import metrics
 
@@ -40,3 +47,13 @@ def pull(hook_id: int) -> None:
 def housekeep() -> None:
     """Take away what is old enough to be forgotten."""
     housekeeping.tidy(runtime())
+
+
+@worker_ready.connect
+def warm_up(sender: Consumer, **_: Any) -> None:
+    """Before the first wake-up is taken; only where the threads of this very process take events.
+
+    What the children of a prefork pool inherited would be of no use to them.
+    """
+    if QUEUE in app.amqp.queues.consume_from and isinstance(sender.pool, TaskPool):
+        warmup.warm_up(runtime())

@@ -9,9 +9,9 @@ from __future__ import annotations
 
 import threading
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from crm_sync.crms import http
@@ -20,6 +20,8 @@ from crm_sync.crms.base import (
     Feed,
     HookView,
     Link,
+    LinkKey,
+    LinkLookup,
     Local,
     Manifest,
     Port,
@@ -242,3 +244,15 @@ def out_of_order() -> Retriable:
 def refused_credentials() -> Unauthorized:
     """Somebody changed the password."""
     return Unauthorized("The notebook does not know us any more.")
+
+
+def foreseeing(app: App) -> App:
+    """The app, telling beforehand which page or line an event will make."""
+
+    def foresees(event: Event, _hook: HookView, link: LinkLookup) -> Sequence[LinkKey]:
+        page = Local("contact", event.contact.id)
+        if link(page, "page") is None:
+            return ((page, "page"),)
+        return ((Local("message", event.message.id), "line"),) if event.message is not None else ()
+
+    return replace(app, foresees=foresees)

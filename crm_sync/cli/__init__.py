@@ -19,6 +19,7 @@ COMMANDS = {
     "demo": "crm_sync.cli.demo:demo",
     "doctor": "crm_sync.cli.doctor:doctor",
     "accounts": "crm_sync.cli.accounts:accounts",
+    "apps": "crm_sync.cli.apps:apps",
     "hooks": "crm_sync.cli.hooks:hooks",
     "events": "crm_sync.cli.events:events",
     "links": "crm_sync.cli.links:links",

@@ -11,10 +11,10 @@ from sqlalchemy import select
 from crm_sync.cli import output
 from crm_sync.cli.commands import Group
 from crm_sync.cli.surroundings import opened
-from crm_sync.engine import accounts as engine
+from crm_sync.engine import accounts as engine, features
 from crm_sync.store.models import Account, SignatureMode
 
-COLUMNS = ("account", "name", "chatwoot_url", "chatwoot_account_id", "signature", "hooks")
+COLUMNS = ("account", "name", "chatwoot_url", "chatwoot_account_id", "signature", "features", "hooks")
 
 
 @click.group(cls=Group)
@@ -75,6 +75,19 @@ def show(account: int) -> None:
 
 @accounts.command()
 @click.argument("account", type=int)
+@click.argument("flag")
+@click.argument("state", type=click.Choice(["on", "off"]))
+def feature(account: int, flag: str, state: str) -> None:
+    """Switch a feature of an account, as crm_integration, on or off for all hooks of its apps."""
+    with opened() as runtime:
+        features.switch(runtime, account, flag, on=state == "on")
+    output.answer(
+        {"account": account, "feature": flag, "on": state == "on"}, f"Account {account} has {flag} {state}."
+    )
+
+
+@accounts.command()
+@click.argument("account", type=int)
 @click.option("--yes", is_flag=True, help="Do not ask.")
 def remove(account: int, yes: bool) -> None:
     """Forget an account with its hooks, events and links, and take our webhook out of Chatwoot."""
@@ -95,6 +108,7 @@ def _shown(account: Account) -> dict[str, Any]:
         "chatwoot_url": account.chatwoot_url,
         "chatwoot_account_id": account.chatwoot_account_id,
         "signature": account.signature,
+        "features": features.all_of(account),
         "hooks": [hook.id for hook in account.hooks],
         "created_at": account.created_at,
     }

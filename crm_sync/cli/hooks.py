@@ -139,14 +139,16 @@ def remove(hook: int, yes: bool) -> None:
 
 def _tell(report: HookReport) -> None:
     """Print how a hook stands; one that needs attention was not brought where it was to be."""
-    notes = {"notes": list(report.notes)} if report.notes else {}
+    notes: dict[str, Any] = {"notes": list(report.notes)} if report.notes else {}
+    code = {"code": report.code} if report.code else {}
     for words in report.notes:
         output.note(words)
-    shown = {"hook": report.hook, "state": report.state, "state_reason": report.state_reason, **notes}
+    shown = {"hook": report.hook, "state": report.state, "state_reason": report.state_reason, **code, **notes}
     because = f": {report.state_reason}" if report.state_reason else "."
     output.answer(shown, f"Hook {report.hook} is {report.state.replace('_', ' ')}{because}")
     if report.state == HookState.NEEDS_ATTENTION:
-        output.fail(Trouble("needs_attention", report.state_reason or "The hook needs attention."))
+        words = report.state_reason or "The hook needs attention."
+        output.fail(Trouble("needs_attention", words, code=report.code))
         click.get_current_context().exit(1)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict
 from datetime import UTC, datetime
 from typing import Any
 
@@ -87,8 +88,8 @@ def fail(trouble: Trouble) -> None:
     """Say why the command could not be done; the caller sets the exit status."""
     note(trouble.message)
     if is_json():
-        setting = {"setting": trouble.setting} if trouble.setting else {}
-        emit({"error": trouble.code, "message": trouble.message, **setting})
+        told = asdict(trouble)
+        emit({key: value for key, value in told.items() if value is not None})
 
 
 def console(*, stderr: bool = False) -> Console:

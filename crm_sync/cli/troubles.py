@@ -15,25 +15,30 @@ from sqlalchemy.exc import (
     TimeoutError as PoolTimeoutError,
 )
 
-from crm_sync.errors import ConfigError, CrmSyncError
+from crm_sync.errors import ApiError, ConfigError, CrmSyncError
 from crm_sync.telemetry.logging import redact_text
 
 
 @dataclass(frozen=True, slots=True)
 class Trouble:
-    """Why a command could not be done. ``setting`` names the option or setting to mend, where it is one."""
+    """Why a command could not be done. ``setting`` names the option or setting to mend, where it is one.
 
-    code: str
+    ``error`` is the kind of trouble to a script, ``code`` what it is more exactly, where that has a name.
+    """
+
+    error: str
     message: str
     setting: str | None = None
+    code: str | None = None
 
 
 def in_words(error: Exception) -> Trouble | None:
     """What to tell about an error; None for one that nobody foresaw."""
     if isinstance(error, ConfigError):
-        return Trouble("config_error", str(error), error.setting)
+        return Trouble("config_error", str(error), error.setting, error.code)
     if isinstance(error, CrmSyncError):
-        return Trouble(_snake(type(error).__name__), str(error))
+        code = error.code if isinstance(error, ApiError) else None
+        return Trouble(_snake(type(error).__name__), str(error), code=code)
     for kinds, words in _FORESEEN:
         if isinstance(error, kinds):
             return words(error)

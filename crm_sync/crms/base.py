@@ -63,9 +63,16 @@ class Link:
     created: bool = False
 
 
+#: What names a link within a hook: the Chatwoot record and the type of the CRM record.
+LinkKey = tuple[Local, str]
+
+
 @dataclass(frozen=True, slots=True)
 class HookView:
-    """What a CRM may know of its hook. ``settings`` are complete and validated, secrets included."""
+    """What a CRM may know of its hook. ``settings`` are complete and validated, secrets included.
+
+    ``language`` is that of the people who run the service, not of those who read the CRM.
+    """
 
     id: int
     app_id: str
@@ -74,9 +81,14 @@ class HookView:
     chatwoot_url: str
     chatwoot_account_id: int
     timeouts_s: tuple[float, float] = (3.0, 30.0)
+    language: str = "en"
     #: Where the CRM may send notices of changes, and what it is to sign them with.
     notice_url: str | None = None
     notice_secret: str | None = field(default=None, repr=False)
+
+
+#: The confirmed link of a record, if it has one.
+LinkLookup = Callable[[Local, str], Link | None]
 
 
 class Chatwoot(Protocol):
@@ -218,7 +230,11 @@ class AttributeDefinition:
 
 @dataclass(frozen=True, slots=True)
 class Manifest:
-    """An app's ``app.yml``: everything about it that is data."""
+    """An app's ``app.yml``: everything about it that is data.
+
+    ``form`` says how a page asks for each setting, in English; ``manifest.form`` makes it in another language, from
+    the words kept in ``package``. ``logo`` is a file of that package, ``action`` the path of the app's page.
+    """
 
     app_id: str
     name: str
@@ -230,6 +246,12 @@ class Manifest:
     secret: frozenset[str]
     aliases: Mapping[str, str]
     attributes: tuple[AttributeDefinition, ...]
+    package: str | None = None
+    logo: str | None = None
+    i18n_key: str = ""
+    action: str = ""
+    hook_type: str = "account"
+    allow_multiple_hooks: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -247,6 +269,10 @@ class AttributeWriter(Protocol):
     def define_attributes(self, definitions: Sequence[AttributeDefinition]) -> Sequence[str]:
         """Create the definitions that are missing; returns the keys created."""
         ...
+
+
+def _nothing_to_say(_settings: Mapping[str, Any]) -> tuple[str, ...]:
+    return ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -314,8 +340,18 @@ class App:
 
     ``connect`` makes the client that is kept for a hook within a process; it must be safe to share by threads.
     ``check`` tries credentials and rights and changes nothing in the CRM; ``setup`` does the same and prepares it.
-    Both raise ConfigError naming the setting, or an ApiError. ``feed`` is there where the CRM's changes come back,
-    ``notices`` where it can tell that there are some.
+    Both raise ConfigError naming the setting, or an ApiError. ``validate`` says what a JSON schema cannot: it is asked
+    before settings are stored, costs no call, raises ConfigError for settings that contradict each other, and returns
+    notes on those that have no effect beside the others. The code of a ConfigError is the key of a sentence among the
+    app's ``errors``, which people read before the message.
+
+    ``foresees`` names the links that an event will most likely make, from the event and the links there are. They
+    are claimed together with the event, so that each saves a commit. It calls nobody and may be wrong: what was not
+    foreseen is claimed when it is made, and what was not made is let go.
+
+    ``warm_up`` makes the calls that a new client needs only once, such as its login.
+
+    ``feed`` is there where the CRM's changes come back, ``notices`` where it can tell that there are some.
     """
 
     manifest: Manifest
@@ -323,5 +359,8 @@ class App:
     processor: Callable[[Any, Port], Processor]
     check: Callable[[Any, HookView], SetupResult]
     setup: Callable[[Any, HookView], SetupResult]
+    validate: Callable[[Mapping[str, Any]], tuple[str, ...]] = _nothing_to_say
+    foresees: Callable[[Event, HookView, LinkLookup], Sequence[LinkKey]] = lambda *_: ()
+    warm_up: Callable[[Any], None] = lambda _: None
     feed: Feed | None = None
     notices: Notices | None = None

@@ -34,7 +34,7 @@ class Texts:
             return found
         return self._otherwise.find(key) if self._otherwise else None
 
-    def __call__(self, key: str, **values: object) -> str:
+    def __call__(self, key: str, /, **values: object) -> str:
         """The text of a key with these values in its places. Raises KeyError for a key nobody has written."""
         text = self.find(key)
         if text is None:

@@ -13,6 +13,7 @@ from contextlib import AbstractContextManager, contextmanager
 from dataclasses import replace
 from datetime import datetime, timedelta
 from hashlib import blake2b
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from sqlalchemy.exc import IntegrityError
@@ -20,7 +21,7 @@ from sqlalchemy.exc import IntegrityError
 from crm_sync import keys
 from crm_sync.chatwoot import payloads
 from crm_sync.chatwoot.client import ChatwootClient
-from crm_sync.crms.base import HookView, Link, Local, Remote
+from crm_sync.crms.base import HookView, Link, LinkKey, Local, Remote
 from crm_sync.errors import ApiError, Defer, Duplicate, OutcomeUnknown
 from crm_sync.events import Event, RemoteUpdate
 from crm_sync.locks import Busy, Mutexes
@@ -39,6 +40,10 @@ if TYPE_CHECKING:
 SHORT_WAIT = timedelta(seconds=1)
 
 
+#: A claim this much of the settling time older than the call it is for is written anew.
+STALE = 0.25
+
+
 class JournalPort:
     """The engine's side of :class:`crm_sync.crms.base.Port`, for one attempt at one event.
 
@@ -46,7 +51,8 @@ class JournalPort:
     once another worker has taken the event over.
 
     Confirmations are kept until the next write to the journal, so that an event costs as few commits as it can;
-    a worker that dies in between leaves the claim behind, which is safe.
+    a worker that dies in between leaves the claim behind, which is safe. ``foreseen`` are links that were claimed
+    together with the event, by their ids: they cost no commit of their own. Those not needed are let go at the end.
     """
 
     def __init__(
@@ -63,6 +69,7 @@ class JournalPort:
         fence: Callable[[Session], None],
         event: Event | RemoteUpdate,
         known: Iterable[LinkRow],
+        foreseen: Mapping[LinkKey, int] = MappingProxyType({}),
     ) -> None:
         self.hook = hook
         self.chatwoot = chatwoot
@@ -76,7 +83,10 @@ class JournalPort:
         self._unwritten: list[Callable[[Session], None]] = []
         self._loaded = set(records_of(event))
         self._rows = {(row.local_type, row.local_id, row.remote_type): row for row in known}
-        self._links: dict[tuple[Local, str], tuple[int, Link]] = {}
+        self._foreseen = dict(foreseen)
+        self._began = now()
+        self._claimed_at: dict[int, datetime] = {}
+        self._links: dict[LinkKey, tuple[int, Link]] = {}
 
     @property
     def now(self) -> datetime:
@@ -92,8 +102,13 @@ class JournalPort:
             row = self._row(local, remote_type)
             if row is None or row.state != LinkState.LINKED:
                 return None
-            known = self._links[local, remote_type] = (row.id, _as_link(row))
+            known = self._links[local, remote_type] = (row.id, as_link(row))
         return known[1]
+
+    def remembered(self, local: Local, remote_type: str) -> Link | None:
+        """The link as this attempt knows it already, written down or not; asks nobody."""
+        known = self._links.get((local, remote_type))
+        return known[1] if known is not None else None
 
     def ensure(
         self,
@@ -113,6 +128,7 @@ class JournalPort:
             found = recover() if inherited else (find() if find else None)
             if found is not None:
                 return self._confirm(row_id, local, remote_type, found, created=False)
+            self._freshen(row_id)
         except ApiError:
             # Nothing was created by this attempt. A claim it inherited stays what it was: in doubt.
             if not inherited:
@@ -208,8 +224,19 @@ class JournalPort:
             step(session)
         self._unwritten.clear()
 
+    def finish(self, session: Session) -> None:
+        """Write what is left, and let go what was claimed and not needed; the attempt is over."""
+        self.write(session)
+        for row_id in self._foreseen.values():
+            links.release(session, row_id)
+        self._foreseen.clear()
+
     def _claim_link(self, local: Local, remote_type: str) -> tuple[int, bool]:
         """Claim the link; tells whether an earlier attempt had claimed it, so that a record may exist."""
+        foreseen = self._foreseen.pop((local, remote_type), None)
+        if foreseen is not None:
+            self._claimed_at[foreseen] = self._began
+            return foreseen, False
         row = self._row(local, remote_type)
         try:
             return self._store.write_together(
@@ -234,6 +261,7 @@ class JournalPort:
             token=self._claim,
             now=self._now(),
         )
+        self._claimed_at[claimed] = self._now()
         return claimed, False
 
     def _inherit(self, session: Session, row: LinkRow) -> int:
@@ -243,7 +271,21 @@ class JournalPort:
         if settled > self._now():
             raise Defer(settled, f"An earlier attempt may still be creating the {row.remote_type}.")
         links.change(session, row.id, self._now(), claim=self._claim)
+        self._claimed_at[row.id] = row.claimed_at
         return row.id
+
+    def _freshen(self, row_id: int) -> None:
+        """See that the claim tells when the record was made: who inherits it gives the CRM time from then on."""
+        if self._now() - self._claimed_at[row_id] <= self._unknown_settle * STALE:
+            return
+
+        def stamp(session: Session) -> None:
+            self._fence(session)
+            self.write(session)
+            links.change(session, row_id, self._now(), claimed_at=self._now())
+
+        self._store.write_together(stamp)
+        self._claimed_at[row_id] = self._now()
 
     def _confirm(self, row_id: int, local: Local, remote_type: str, remote: Remote, *, created: bool) -> Link:
         agreed = dict(remote.agreed)
@@ -283,7 +325,8 @@ def records_of(event: Event | RemoteUpdate) -> list[links.Record]:
     return records
 
 
-def _as_link(row: LinkRow) -> Link:
+def as_link(row: LinkRow) -> Link:
+    """A confirmed link as a processor sees it."""
     local = Local(row.local_type, row.local_id)  # type: ignore[arg-type]  # the column holds nothing else
     return Link(local, row.remote_type, row.remote_id or "", row.url, row.agreed)
 

@@ -13,9 +13,9 @@ from sqlalchemy import select, update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
-from crm_sync.crms import manifest
+from crm_sync.crms import manifest, texts
 from crm_sync.crms.base import App, HookView, SetupResult
-from crm_sync.engine import accounts, apps
+from crm_sync.engine import accounts, apps, features
 from crm_sync.engine.runtime import Runtime, chatwoot_client
 from crm_sync.errors import ApiError, ConfigError, CrmSyncError
 from crm_sync.store import journal
@@ -24,12 +24,16 @@ from crm_sync.store.models import Event, EventState, Hook, HookState
 
 @dataclass(frozen=True, slots=True)
 class HookReport:
-    """A hook as commands report it; ``notes`` are what a person should know besides."""
+    """A hook as commands report it; ``notes`` are what a person should know besides.
+
+    ``code`` is the machine's word for what needs attention, where there is one.
+    """
 
     hook: int
     state: str
     state_reason: str | None
     notes: tuple[str, ...] = ()
+    code: str | None = None
 
 
 def add(
@@ -37,9 +41,18 @@ def add(
 ) -> HookReport:
     """Validate, try, store and set a hook up. Raises ConfigError, and then nothing is stored."""
     app = apps.find(app_id)
-    settings = manifest.validated(app.manifest, manifest.typed(app.manifest, given))
+    with _told(runtime, app):
+        return _add(runtime, app, account_id, given, run_setup=run_setup)
+
+
+def _add(
+    runtime: Runtime, app: App, account_id: int, given: Mapping[str, str], *, run_setup: bool
+) -> HookReport:
+    app_id, language = app.manifest.app_id, runtime.config.language
+    settings, notes = _valid(app, manifest.typed(app.manifest, given, language), language)
     with runtime.store.read() as session:
         account = accounts.get(session, account_id)
+        features.demand(account, app.manifest)
         if _of(session, account_id, app_id) is not None:
             raise _taken(app, account_id)
     now = runtime.now()
@@ -73,7 +86,7 @@ def add(
             accounts.get(session, account_id)
         raise _taken(app, account_id) from None
     if not run_setup:
-        return HookReport(hook_id, HookState.SETTING_UP, "Waiting for its setup.")
+        return HookReport(hook_id, HookState.SETTING_UP, "Waiting for its setup.", notes)
     return set_up(runtime, hook_id)
 
 
@@ -86,22 +99,34 @@ def change(runtime: Runtime, hook_id: int, given: Mapping[str, str], *, run_setu
         hook = get(session, hook_id)
         view = runtime.view(hook, hook.account)
     app = apps.find(hook.app_id)
+    with _told(runtime, app):
+        return _change(runtime, app, view, given, run_setup=run_setup)
+
+
+def _change(
+    runtime: Runtime, app: App, view: HookView, given: Mapping[str, str], *, run_setup: bool
+) -> HookReport:
     removed = {app.manifest.aliases.get(name, name) for name, text in given.items() if text == ""}
-    changed = manifest.typed(app.manifest, {name: text for name, text in given.items() if text != ""})
+    language = runtime.config.language
+    changed = manifest.typed(
+        app.manifest, {name: text for name, text in given.items() if text != ""}, language
+    )
     kept = {name: value for name, value in view.settings.items() if name not in removed}
-    settings = manifest.validated(app.manifest, kept | changed)
+    settings, notes = _valid(app, kept | changed, language)
     if run_setup:
         _check(app, replace(view, settings=settings))
     open_settings, secret = _parted(app, settings)
     with runtime.store.write() as session:
-        row = get(session, hook_id)
+        row = get(session, view.id)
         row.settings = open_settings
         row.settings_secret = runtime.store.keyring.encrypt_json(secret)
         row.version += 1
         row.updated_at = runtime.now()
     # What an operator has paused stays so; its setup runs when it is resumed.
-    paused = report(runtime, hook_id).state == HookState.PAUSED
-    return report(runtime, hook_id) if paused or not run_setup else set_up(runtime, hook_id)
+    stands = report(runtime, view.id)
+    if stands.state == HookState.PAUSED or not run_setup:
+        return replace(stands, notes=notes)
+    return set_up(runtime, view.id)
 
 
 def set_up(runtime: Runtime, hook_id: int) -> HookReport:
@@ -112,11 +137,14 @@ def set_up(runtime: Runtime, hook_id: int) -> HookReport:
     app = apps.find(hook.app_id)
     view = runtime.view(hook, account)
     try:
-        with _sendable(app, view):
-            result = app.setup(app.connect(view), view)
-        notes = result.notes + _define_attributes(runtime, hook, app)
+        with _told(runtime, app):
+            _, notes = _valid(app, view.settings, runtime.config.language)
+            with _sendable(app, view):
+                result = app.setup(app.connect(view), view)
+        notes += result.notes + _define_attributes(runtime, hook, app)
     except CrmSyncError as error:
-        return _set_state(runtime, hook_id, HookState.NEEDS_ATTENTION, str(error))
+        stands = _set_state(runtime, hook_id, HookState.NEEDS_ATTENTION, str(error))
+        return replace(stands, code=error.code if isinstance(error, ConfigError) else None)
     with runtime.store.write() as session:
         row = get(session, hook_id)
         row.settings = {**row.settings, **result.settings}
@@ -131,7 +159,11 @@ def test(runtime: Runtime, hook_id: int) -> SetupResult:
     with runtime.store.read() as session:
         hook = get(session, hook_id)
         view = runtime.view(hook, hook.account)
-    return _check(apps.find(hook.app_id), view)
+    app = apps.find(hook.app_id)
+    with _told(runtime, app):
+        _, notes = _valid(app, view.settings, runtime.config.language)
+        found = _check(app, view)
+    return replace(found, notes=notes + found.notes)
 
 
 def pause(runtime: Runtime, hook_id: int) -> HookReport:
@@ -190,7 +222,29 @@ def _check(app: App, view: HookView) -> SetupResult:
         with _sendable(app, view):
             return app.check(app.connect(view), view)
     except ApiError as error:
-        raise ConfigError(f"{app.manifest.name} does not answer as it should: {error}") from error
+        raise ConfigError(
+            f"{app.manifest.name} does not answer as it should: {error}", code="connection_failed"
+        ) from error
+
+
+def _valid(app: App, settings: Mapping[str, Any], language: str) -> tuple[dict[str, Any], tuple[str, ...]]:
+    """The settings with their defaults, and notes on those that have no effect. Raises ConfigError."""
+    complete = manifest.validated(app.manifest, settings, language)
+    return complete, app.validate(complete)
+
+
+@contextmanager
+def _told(runtime: Runtime, app: App) -> Iterator[None]:
+    """Begins what is wrong with the app's own sentence for it, in the language of the people here."""
+    try:
+        yield
+    except ConfigError as error:
+        package = app.manifest.package
+        found = texts.load(package, runtime.config.language) if package else None
+        sentence = found.find(f"errors.{error.code}") if found and error.code else None
+        if sentence is None:
+            raise
+        raise ConfigError(f"{sentence} {error}", setting=error.setting, code=error.code) from error
 
 
 @contextmanager

@@ -20,6 +20,7 @@ from crm_sync.chatwoot import payloads
 from crm_sync.chatwoot.noise import noise
 from crm_sync.crms.base import App
 from crm_sync.engine import apps
+from crm_sync.engine.features import FEATURE_OFF, is_on
 from crm_sync.engine.mailbox import mailbox_of
 from crm_sync.engine.order import position
 from crm_sync.errors import ConfigError, PayloadError, Skip
@@ -82,7 +83,12 @@ def _journaled(
     quiet = noise(event, own_keys=_own_keys(hooks), profile_id=account.profile_id)
     if quiet is not None:
         return Ingested(event.name, ignored=quiet[0], words=quiet[1])
-    taking = [hook for hook in hooks if _takes(hook, event)]
+    asked = [hook for hook in hooks if _takes(hook, event)]
+    taking = [hook for hook in asked if _has_feature(account, hook)]
+    if asked and not taking:
+        return Ingested(
+            event.name, ignored=FEATURE_OFF, words="The account has the feature of its hooks switched off."
+        )
     if not taking:
         words = f"No hook of this account takes {event.name}." if hooks else "This account has no hook yet."
         return Ingested(event.name, ignored="no_hook", words=words)
@@ -151,6 +157,11 @@ def _takes(hook: models.Hook, event: Event) -> bool:
     app = _app(hook)
     # A hook whose app is not installed here keeps its events: they wait until it is.
     return app is None or event.name in app.manifest.events
+
+
+def _has_feature(account: models.Account, hook: models.Hook) -> bool:
+    app = _app(hook)
+    return app is None or is_on(account, app.manifest.feature_flag)
 
 
 def _own_keys(hooks: list[models.Hook]) -> frozenset[str]:

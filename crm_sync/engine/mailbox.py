@@ -8,6 +8,7 @@ lost, doubled or late one does no harm, and neither does Redis forgetting everyt
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
@@ -16,10 +17,10 @@ import structlog
 
 from crm_sync import keys, owner
 from crm_sync.chatwoot import payloads
-from crm_sync.crms.base import HookView
-from crm_sync.engine import apps, breaker, mirror, remote
+from crm_sync.crms.base import HookView, Link, LinkKey, Local
+from crm_sync.engine import apps, breaker, features, mirror, remote
 from crm_sync.engine.dispatch import AttemptLog, Policy, Verdict, attempt, verdict
-from crm_sync.engine.ensure import JournalPort, records_of
+from crm_sync.engine.ensure import JournalPort, as_link, records_of
 from crm_sync.engine.order import Waiting, in_order, superseding
 from crm_sync.errors import ClaimLost, CrmSyncError
 from crm_sync.events import Event as HappenedEvent, RemoteUpdate
@@ -27,7 +28,7 @@ from crm_sync.locks import Busy, Mutex
 from crm_sync.store import journal, links
 from crm_sync.store.journal import Gate, PendingRow
 from crm_sync.store.links import LinkRow
-from crm_sync.store.models import Account, Hook, HookState
+from crm_sync.store.models import Account, Hook, HookState, LinkState
 from crm_sync.telemetry import metrics
 
 if TYPE_CHECKING:
@@ -66,23 +67,32 @@ class LoadedHook:
 
 @dataclass(frozen=True, slots=True)
 class Candidate:
-    """The event whose turn it is, as it was seen; and those before it that it makes needless."""
+    """The event whose turn it is, as it was seen; and those before it that it makes needless.
+
+    ``event`` may be the reason why it cannot be read. ``foreseen`` are the links it will most likely make.
+    """
 
     row: PendingRow
     merged: list[PendingRow]
     gate: Gate
-    payload: dict[str, Any]
+    hook: LoadedHook
+    event: HappenedEvent | RemoteUpdate | CrmSyncError
+    foreseen: Sequence[LinkKey]
 
 
 @dataclass(frozen=True, slots=True)
 class Taken:
-    """An event this worker holds, with all it needs to be processed; or the reason why it cannot be read."""
+    """An event this worker holds, with all it needs to be processed; or the reason why it cannot be read.
+
+    ``foreseen`` are the links that were claimed with it, by their ids.
+    """
 
     row: PendingRow
     token: str
     hook: LoadedHook
     event: HappenedEvent | RemoteUpdate | CrmSyncError
     known: list[LinkRow]
+    foreseen: dict[LinkKey, int]
 
 
 def drain(runtime: Runtime, mailbox: str) -> None:
@@ -188,18 +198,22 @@ class _Turn:
                     outcome="Others have their turn first.",
                     counted=False,
                 )
+                for link_id in taken.foreseen.values():
+                    links.release(session, link_id)
 
     def _take(self) -> Taken | None:
         candidate = self._look()
         if candidate is None:
             return None
-        claimed = self.runtime.store.write_together(
-            lambda session: self._claim(session, candidate), durable=False
+        return self.runtime.store.write_together(
+            lambda session: self._claim(session, candidate), durable=bool(candidate.foreseen)
         )
-        return self._load(candidate) if claimed else None
 
-    def _look(self, ended: int | None = None) -> Candidate | None:
-        """Whose turn it is, once the event ``ended`` has ended. Only reads, so that no writer waits for it."""
+    def _look(self, ended: int | None = None, port: JournalPort | None = None) -> Candidate | None:
+        """Whose turn it is, once the event ``ended`` has ended. Only reads, so that no writer waits for it.
+
+        ``port`` knows links that are not written down yet.
+        """
         now = self.runtime.now()
         with self.runtime.store.read() as session:
             gate = journal.gate(session, self.hook_id)
@@ -209,35 +223,74 @@ class _Turn:
             merged, rows = _merged(waiting, now)
             if not rows or _wait_s(rows[0], now) > 0:
                 return None
-            return Candidate(rows[0], merged, gate, journal.payload(session, rows[0].id))
+            hook = self._hook(session, gate.version)
+            event = _read(journal.payload(session, rows[0].id))
+            foreseen = self._foresee(session, hook, event, port)
+            return Candidate(rows[0], merged, gate, hook, event, foreseen)
 
-    def _claim(self, session: Session, candidate: Candidate) -> bool:
-        """Claim it, unless somebody was quicker, and end what it makes needless."""
+    def _foresee(
+        self,
+        session: Session,
+        hook: LoadedHook,
+        event: HappenedEvent | RemoteUpdate | CrmSyncError,
+        port: JournalPort | None,
+    ) -> Sequence[LinkKey]:
+        if not isinstance(event, HappenedEvent):
+            return ()
+        rows = links.load(session, self.hook_id, records_of(event))
+        written = {(row.local_type, row.local_id, row.remote_type): row for row in rows}
+
+        def link(local: Local, remote_type: str) -> Link | None:
+            remembered = port.remembered(local, remote_type) if port is not None else None
+            row = written.get((local.type, local.id, remote_type))
+            return remembered or (as_link(row) if row is not None and row.state == LinkState.LINKED else None)
+
+        try:
+            return apps.find(hook.view.app_id).foresees(event, hook.view, link)
+        except Exception as error:  # noqa: BLE001 - a guess must not stop an event; its attempt will tell
+            log.warning("nothing_foreseen", hook=self.hook_id, error=type(error).__name__)
+            return ()
+
+    def _claim(self, session: Session, candidate: Candidate) -> Taken | None:
+        """Claim it with what it will make, unless somebody was quicker, and end what it makes needless."""
         now = self.runtime.now()
         gate = candidate.gate
         if gate.breaker_until is not None and not breaker.may_probe(
             session, self.hook_id, gate.breaker_until, now=now, rest_s=self.runtime.config.breaker_rest_s
         ):
-            return False
+            return None
         self.probing = gate.breaker_until is not None
         if not journal.claim(session, candidate.row, self.token, now + self._lease):
-            return False
+            return None
         for row in candidate.merged:
             journal.supersede(session, row, candidate.row.id, now)
-        return True
-
-    def _load(self, candidate: Candidate) -> Taken:
-        """What is needed to process an event that is claimed, and committed, by now."""
         known: list[LinkRow] = []
-        event: HappenedEvent | RemoteUpdate | CrmSyncError
-        with self.runtime.store.read() as session:
-            hook = self._hook(session, candidate.gate.version)
-            try:
-                event = _read(candidate.payload)
-                known = links.load(session, self.hook_id, records_of(event))
-            except CrmSyncError as error:
-                event = error
-        return Taken(candidate.row, self.token, hook, event, known)
+        if not isinstance(candidate.event, CrmSyncError):
+            known = links.load(session, self.hook_id, records_of(candidate.event))
+        foreseen = self._claim_links(session, candidate, known)
+        return Taken(candidate.row, self.token, candidate.hook, candidate.event, known, foreseen)
+
+    def _claim_links(
+        self, session: Session, candidate: Candidate, known: list[LinkRow]
+    ) -> dict[LinkKey, int]:
+        """Claim the links the event will make, but for those that are there, be it as somebody's claim."""
+        there = {(row.local_type, row.local_id, row.remote_type) for row in known}
+        claimed: dict[LinkKey, int] = {}
+        for local, remote_type in candidate.foreseen:
+            if (local.type, local.id, remote_type) in there:
+                continue
+            link_id = links.claim_new(
+                session,
+                hook_id=self.hook_id,
+                mailbox=self.mailbox,
+                record=(local.type, local.id),
+                remote_type=remote_type,
+                token=self.token,
+                now=self.runtime.now(),
+            )
+            if link_id is not None:
+                claimed[local, remote_type] = link_id
+        return claimed
 
     def _hook(self, session: Session, version: int) -> LoadedHook:
         """The hook, loaded anew when its settings have changed."""
@@ -269,21 +322,23 @@ class _Turn:
             if isinstance(taken.event, CrmSyncError):
                 raise taken.event
             view = taken.hook.view
+            app = apps.find(view.app_id)
+            features.skip_if_off(taken.hook.account, app.manifest)
             port = self._port(taken, taken.event)
             client = self.runtime.client(view, taken.hook.row.version)
-            processor = apps.find(view.app_id).processor(client, port)
+            processor = app.processor(client, port)
             result = attempt(taken.event, processor, observer, policy)
         except CrmSyncError as error:
             if isinstance(error, ClaimLost):
                 raise
             result = verdict(error, policy)
         duration_ms = round((time.monotonic() - started) * 1000)
-        candidate = self._look(ended=taken.row.id) if result.state is not None else None
+        candidate = self._look(taken.row.id, port) if result.state is not None else None
 
-        def write(session: Session) -> tuple[list[str], bool]:
+        def write(session: Session) -> tuple[list[str], Taken | None]:
             self._end(session, taken, result)
             if port is not None:
-                port.write(session)
+                port.finish(session)
             journal.record_attempt(
                 session,
                 event_id=taken.row.id,
@@ -294,14 +349,16 @@ class _Turn:
                 error=result.error,
                 calls=observer.as_json(),
             )
-            return self._learn(session, result), candidate is not None and self._claim(session, candidate)
+            woken = self._learn(session, result)
+            return woken, self._claim(session, candidate) if candidate is not None else None
 
-        # Not durable: after a power cut the claims say what has to be looked up and done again.
-        woken, claimed = self.runtime.store.write_together(write, durable=False)
+        # An outcome need not be durable: after a power cut the claims say what has to be looked up and done again.
+        durable = candidate is not None and bool(candidate.foreseen)
+        woken, following = self.runtime.store.write_together(write, durable=durable)
         self._tell(taken, result)
         if woken:
             self.runtime.alarm.wake(woken)
-        return self._load(candidate) if candidate is not None and claimed else None
+        return following
 
     def _end(self, session: Session, taken: Taken, result: Verdict) -> None:
         if result.state is not None:
@@ -378,6 +435,7 @@ class _Turn:
             fence=fence,
             event=event,
             known=taken.known,
+            foreseen=taken.foreseen,
         )
 
     def _renew(self, taken: Taken) -> None:
@@ -403,9 +461,12 @@ class _Turn:
         return min(config.connect_timeout_s + config.read_timeout_s + MARGIN_S, config.lease_s)
 
 
-def _read(payload: dict[str, Any]) -> HappenedEvent | RemoteUpdate:
-    """What a delivery tells: of Chatwoot, or of the CRM."""
-    return remote.read(payload) if remote.is_remote(payload) else payloads.read(payload)
+def _read(payload: dict[str, Any]) -> HappenedEvent | RemoteUpdate | CrmSyncError:
+    """What a delivery tells, of Chatwoot or of the CRM; or why it cannot be read."""
+    try:
+        return remote.read(payload) if remote.is_remote(payload) else payloads.read(payload)
+    except CrmSyncError as error:
+        return error
 
 
 def _rests(gate: Gate, now: datetime) -> bool:

@@ -13,6 +13,7 @@ from redis import Redis
 from crm_sync import clock
 from crm_sync.chatwoot.client import ChatwootClient
 from crm_sync.config import Config
+from crm_sync.crms import manifest
 from crm_sync.crms.base import HookView
 from crm_sync.engine import apps
 from crm_sync.engine.limits import Ceiling, Places
@@ -58,8 +59,16 @@ class Runtime:
     _guard: threading.Lock = field(default_factory=threading.Lock)
 
     def view(self, hook: Hook, account: Account) -> HookView:
-        """What the CRM may know of the hook, its secrets included."""
-        settings = {**hook.settings, **self.store.keyring.decrypt_json(hook.settings_secret)}
+        """What the CRM may know of the hook, its secrets included.
+
+        A setting that the app got after the hook was added has its default.
+        """
+        app = apps.installed().get(hook.app_id)
+        settings = {
+            **(manifest.defaults(app.manifest) if app else {}),
+            **hook.settings,
+            **self.store.keyring.decrypt_json(hook.settings_secret),
+        }
         return HookView(
             id=hook.id,
             app_id=hook.app_id,
@@ -74,6 +83,7 @@ class Runtime:
                 else None
             ),
             notice_secret=self.store.keyring.decrypt(hook.notice_secret) if hook.notice_secret else None,
+            language=self.config.language,
         )
 
     def client(self, view: HookView, version: int) -> Any:

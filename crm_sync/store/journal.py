@@ -73,7 +73,8 @@ def claim(session: Session, row: PendingRow, token: str, until: datetime) -> boo
 
 def renew(session: Session, event_id: int, token: str, until: datetime) -> None:
     """Hold an event longer; raises ClaimLost."""
-    _held(session, event_id, token, claimed_until=until)
+    if not _changed(session, _RENEW, {"event": event_id, "token": token, "until": until}):
+        raise _lost(event_id)
 
 
 def is_held(session: Session, token: str, now: datetime) -> bool:
@@ -163,19 +164,8 @@ def message_payloads(
     session: Session, hook_id: int, conversation_id: int, limit: int = 50
 ) -> list[dict[str, Any]]:
     """The delivered messages of a conversation, by their ids, oldest first."""
-    return list(
-        session.scalars(
-            select(_deliveries.payload)
-            .join(_event_table, _events.delivery_id == _deliveries.id)
-            .where(
-                _events.hook_id == hook_id,
-                _events.conversation_id == conversation_id,
-                _events.name == "message_created",
-            )
-            .order_by(_events.message_id)
-            .limit(limit)
-        )
-    )
+    wanted = {"hook": hook_id, "conversation": conversation_id, "most": limit}
+    return list(session.scalars(_MESSAGES, wanted))
 
 
 def due_mailboxes(session: Session, now: datetime, *, late: timedelta, limit: int) -> list[str]:
@@ -214,6 +204,18 @@ def _busy_mailboxes(session: Session, now: datetime) -> set[str]:
         _events.claim.is_not(None), _events.state == EventState.PENDING, _events.claimed_until > now
     )
     return {mailbox for mailbox, claim in session.execute(held) if not owner.is_dead(claim)}
+
+
+def waiting_hooks(session: Session, limit: int) -> list[int]:
+    """Hooks that take events and have some waiting."""
+    waits = exists().where(_events.hook_id == _hooks.id, _events.state == EventState.PENDING)
+    rows = session.execute(
+        select(_hooks.id)
+        .where(_hooks.state == HookState.ACTIVE, _hooks.breaker_until.is_(None), waits)
+        .order_by(_hooks.id)
+        .limit(limit)
+    )
+    return [row[0] for row in rows]
 
 
 def waiting_mailboxes(session: Session, hook_id: int, limit: int = 10_000) -> list[str]:
@@ -275,10 +277,32 @@ _CLAIM = (
 _CLAIM_FREE = _CLAIM.where(_events.claim.is_(None))
 _CLAIM_TAKEN = _CLAIM.where(_events.claim == bindparam("seen"))
 
+_RENEW = (
+    update(_event_table)
+    .where(
+        _events.id == bindparam("event"),
+        _events.claim == bindparam("token"),
+        _events.state == EventState.PENDING,
+    )
+    .values(claimed_until=bindparam("until"))
+)
+
 _PAYLOAD = (
     select(_deliveries.payload)
     .join(_event_table, _events.delivery_id == _deliveries.id)
     .where(_events.id == bindparam("event"))
+)
+
+_MESSAGES = (
+    select(_deliveries.payload)
+    .join(_event_table, _events.delivery_id == _deliveries.id)
+    .where(
+        _events.hook_id == bindparam("hook"),
+        _events.conversation_id == bindparam("conversation"),
+        _events.name == "message_created",
+    )
+    .order_by(_events.message_id)
+    .limit(bindparam("most"))
 )
 
 _FINISH = (

@@ -22,6 +22,7 @@ from sqlalchemy import (
     Text,
     TypeDecorator,
     UniqueConstraint,
+    text,
 )
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column, relationship
 
@@ -122,6 +123,8 @@ class Account(Base):
     signature: Mapped[str] = mapped_column(String(16), default=SignatureMode.REQUIRED)
     signing_secret: Mapped[str | None]
     previous_signing_secret: Mapped[str | None]
+    #: The feature flags switched off; all others are on.
+    features_off: Mapped[list[Any]] = mapped_column(default=list, server_default=text("'[]'"))
     created_at: Mapped[datetime]
 
     # The database takes them away with the account (ON DELETE CASCADE).

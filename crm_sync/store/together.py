@@ -2,8 +2,8 @@
 
 On SQLite one transaction writes at a time, and a durable one waits for the disk. Threads that have to wait for each
 other anyway put their work into one transaction: whoever gets the turn carries out what has gathered meanwhile, each
-piece behind a savepoint of its own, and commits once. Nobody returns before the commit; it is durable if one of the
-pieces is to be.
+piece behind a savepoint of its own where there are several, and commits once. Nobody returns before the commit; it is
+durable if one of the pieces is to be.
 """
 
 from __future__ import annotations
@@ -49,7 +49,12 @@ class Together:
         results: list[tuple[Future[Any], Any, BaseException | None]] = []
         try:
             with self._begin(any(durable for _, _, durable in pieces)) as session:
-                results = [(future, *_attempt(session, work)) for work, future, _ in pieces]
+                if len(pieces) == 1:
+                    # Nobody else is in this transaction: it is rolled back as a whole, and needs no savepoint.
+                    ((work, future, _),) = pieces
+                    results = [(future, work(session), None)]
+                else:
+                    results = [(future, *_attempt(session, work)) for work, future, _ in pieces]
         except BaseException as error:
             for _, future, _ in pieces:
                 future.set_exception(error)

@@ -7,7 +7,7 @@ import json
 import logging
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import pytest
@@ -17,7 +17,7 @@ from sqlalchemy import func, select
 
 from crm_sync import service
 from crm_sync.config import Config, load
-from crm_sync.engine import accounts, apps, hooks, mailbox
+from crm_sync.engine import accounts, apps, features, hooks, mailbox
 from crm_sync.engine.accounts import Connected
 from crm_sync.engine.ingest import Arrival, ingest
 from crm_sync.engine.runtime import Runtime
@@ -401,6 +401,111 @@ def test_a_setting_that_is_wrong_is_named_with_what_to_do_and_nothing_is_stored(
         assert len(secret) < 8 or secret not in said + repr(caught.value) + world.log.getvalue()
     assert world.stored(Hook) == 0
     assert world.written() == []
+
+
+@pytest.mark.parametrize(
+    ("changes", "setting", "code", "words"),
+    [
+        (
+            {"user_token": "wrong-user-token"},
+            "user_token",
+            "invalid_credentials",
+            "GLPI refuse ces identifiants. ",
+        ),
+        (
+            {"app_token": "wrong-app-token"},
+            "app_token",
+            "invalid_credentials",
+            "GLPI refuse ces identifiants. ",
+        ),
+        (
+            {"api_url": NOWHERE + "/apirest.php"},
+            "api_url",
+            "connection_failed",
+            "n'est pas utilisable d'ici. ",
+        ),
+        ({"entity_id": "99"}, "entity_id", "entity_not_found", "GLPI n'a pas cette entité. entity_id: "),
+        ({"category_id": "99"}, "category_id", "record_not_found", "GLPI n'a pas cet élément. category_id: "),
+        ({"user_token": "SELF"}, "user_token", "rights_missing", "n'a pas tous les droits nécessaires. "),
+        ({"title_template": "{x}"}, "title_template", "template_wrong", "ne peut pas être rempli. title_"),
+        (
+            {"use_contact": "yes", "link_computers": "yes"},
+            "link_computers",
+            "settings_conflict",
+            "ensemble. ",
+        ),
+        ({"ticket_type": "7"}, "ticket_type", "setting_invalid", "doit être une de ces valeurs (1, 2)"),
+        ({"observer_ids": "12"}, "observer_ids", "setting_invalid", "du JSON de la forme [valeur, valeur]"),
+    ],
+)
+def test_what_is_wrong_is_said_in_the_language_of_the_people_with_a_code_for_programs(
+    world: World, changes: dict[str, str], setting: str, code: str, words: str
+) -> None:
+    world.connect()
+    world.runtime.config = replace(world.runtime.config, language="fr")
+    given = {name: value.replace("SELF", world.glpi.user_tokens["self"]) for name, value in changes.items()}
+    with pytest.raises(ConfigError) as caught:
+        world.add(**given)
+    assert (caught.value.setting, caught.value.code) == (setting, code)
+    assert words in str(caught.value)
+    assert world.stored(Hook) == 0
+
+
+def test_settings_without_effect_are_kept_and_noted_when_added_changed_and_tried(world: World) -> None:
+    world.connect()
+    added = world.add(default_user_id="2")
+    assert added.state == "active"
+    assert added.notes[0].startswith("While enable_followup_sync is off default_user_id has no effect")
+    changed = hooks.change(world.runtime, 1, {"enable_ticket_sync": "no"})
+    assert "these settings have no effect: default_user_id." in changed.notes[0]
+    assert changed.notes[0] in hooks.test(world.runtime, 1).notes
+    assert world.hook().settings["default_user_id"] == 2
+    untried = hooks.change(world.runtime, 1, {"sla_id": "3"}, run_setup=False)
+    assert "no effect: default_user_id, sla_id." in untried.notes[0]
+
+
+def test_a_change_to_settings_that_contradict_each_other_changes_nothing(world: World) -> None:
+    world.connect()
+    world.add(person_fields='{"nick":"nickname"}')
+    before = world.hook()
+    with pytest.raises(ConfigError, match="a Contact of GLPI has no nickname") as caught:
+        hooks.change(world.runtime, 1, {"use_contact": "yes"}, run_setup=False)
+    assert caught.value.setting == "person_fields"
+    assert (world.hook().settings, world.hook().version) == (before.settings, before.version)
+
+
+def test_a_setting_that_is_newer_than_its_hook_has_its_default(world: World) -> None:
+    world.connect()
+    world.add()
+    with world.runtime.store.write() as session:
+        row = session.get_one(Hook, 1)
+        row.settings = {name: value for name, value in row.settings.items() if name != "language"}
+    view = world.runtime.view(world.hook(), world.account())
+    assert view.settings["language"] == "en"
+    (event,) = _arrive(world)
+    mailbox.drain(world.runtime, "1:1")
+    assert _state(world, event) == "done"
+
+
+def test_a_hook_is_not_added_to_an_account_whose_feature_is_off(world: World) -> None:
+    world.connect()
+    features.switch(world.runtime, 1, "crm_integration", on=False)
+    with pytest.raises(ConfigError, match="accounts feature 1 crm_integration on") as caught:
+        world.add()
+    assert (caught.value.code, world.stored(Hook), world.glpi.requests) == ("feature_off", 0, [])
+    features.switch(world.runtime, 1, "crm_integration", on=True)
+    assert world.add().state == "active"
+
+
+def test_a_setup_that_fails_on_resuming_has_its_code_and_sentence(world: World) -> None:
+    world.connect()
+    world.add()
+    hooks.pause(world.runtime, 1)
+    world.runtime.config = replace(world.runtime.config, language="pt_BR")
+    world.glpi.faults.down = True
+    resumed = hooks.resume(world.runtime, 1)
+    assert (resumed.state, resumed.code) == ("needs_attention", "connection_failed")
+    assert str(resumed.state_reason).startswith("Não é possível usar a API do GLPI a partir daqui. ")
 
 
 def test_a_server_that_fails_is_told_and_nothing_is_stored(world: World) -> None:

@@ -130,6 +130,21 @@ def test_an_account_is_connected_listed_shown_and_removed_with_all_that_hangs_on
     assert crm_sync("accounts", "list").stdout == ""
 
 
+@on_every_database
+def test_a_feature_of_an_account_is_switched_off_and_on_and_shown(world: World) -> None:
+    world.connect()
+    assert asked("accounts", "list")["features"] == {"crm_integration": True}
+    off = asked("accounts", "feature", 1, "crm_integration", "off")
+    assert off == {"account": 1, "feature": "crm_integration", "on": False}
+    assert asked("accounts", "show", 1)["features"] == {"crm_integration": False}
+    refused = crm_sync("hooks", "add", "glpi", "--account", 1, *world.settings(), "--json")
+    assert (refused.status, refused.object["code"]) == (1, "feature_off")
+    assert "crm_integration on." in crm_sync("accounts", "feature", 1, "crm_integration", "on").stdout
+    assert asked("hooks", "add", "glpi", "--account", 1, *world.settings())["state"] == "active"
+    assert crm_sync("accounts", "feature", 1, "crm_integration", "perhaps").status == 2
+    assert crm_sync("accounts", "feature", 1, "telepathy", "off", "--json").object["setting"] == "flag"
+
+
 def test_the_webhook_is_only_looked_for_when_somebody_else_registers_it(world: World) -> None:
     connected = world.connect("--no-register", "--signature", "off")
     assert connected["signature"] == "off"
@@ -203,6 +218,27 @@ def test_nothing_is_stored_when_a_setting_is_wrong(
     answer = crm_sync("hooks", "add", "glpi", "--account", 1, *world.settings(**changes), "--json")
     assert (answer.status, answer.object["setting"]) == (1, setting)
     assert crm_sync("hooks", "list", "--json").stdout == ""
+
+
+def test_what_is_wrong_has_a_code_for_programs_and_a_sentence_in_peoples_language(
+    world: World, clean_environment: pytest.MonkeyPatch
+) -> None:
+    world.connect()
+    clean_environment.setenv("CRM_SYNC_LANGUAGE", "pt_BR")
+    answer = crm_sync("hooks", "add", "glpi", "--account", 1, *world.settings(user_token="wrong"), "--json")
+    assert answer.object == {
+        "error": "config_error",
+        "message": answer.stderr.strip(),
+        "setting": "user_token",
+        "code": "invalid_credentials",
+    }
+    assert answer.stderr.startswith(
+        "O GLPI recusa essas credenciais. user_token: GLPI does not know this API token"
+    )
+    stored = ("hooks", "add", "glpi", "--account", 1, *world.settings(user_token="wrong"), "--no-setup")
+    assert asked(*stored)["state"] == "setting_up"
+    report, error = crm_sync("hooks", "resume", 1, "--json").objects
+    assert report["code"] == error["code"] == "invalid_credentials"
 
 
 def test_a_hook_is_stored_untried_without_its_setup_and_is_told_when_the_setup_fails(world: World) -> None:

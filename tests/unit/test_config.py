@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from crm_sync.config import PREFIX, Config, load, options
+from crm_sync.crms.texts import LANGUAGES
 from crm_sync.errors import ConfigError
 
 #: For each option a value as it is written, and what it is read as.
@@ -35,6 +36,7 @@ VALUES: dict[str, tuple[str, Any]] = {
     "sweep_interval_s": ("1", 1.0),
     "breaker_rest_s": ("5", 5.0),
     "retry_delays_s": ("1,2.5,10", [1.0, 2.5, 10.0]),
+    "language": ("pt_BR", "pt_BR"),
     "keep_days": ("30", 30),
 }
 
@@ -54,12 +56,21 @@ WRONG: dict[str, list[str]] = {
     "sweep_interval_s": ["0.1"],
     "breaker_rest_s": ["0"],
     "retry_delays_s": ["1,later"],
+    "language": ["de", "fr_FR"],
     "keep_days": ["0"],
 }
 
 
 def test_each_option_is_covered_here() -> None:
     assert set(VALUES) == {option.name for option in fields(Config)}
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_people_may_have_every_language_there_are_texts_in(
+    clean_environment: pytest.MonkeyPatch, language: str
+) -> None:
+    clean_environment.setenv("CRM_SYNC_LANGUAGE", language)
+    assert load().language == language
 
 
 @pytest.mark.parametrize("name", VALUES)

@@ -56,7 +56,8 @@ def test_a_forked_process_has_claims_of_its_own() -> None:
         "import os; from crm_sync import owner\n"
         "print(owner.new_claim(), flush=True)\n"
         "child = os.fork()\n"
-        "print(os.getpid(), owner.new_claim(), flush=True)\n"
+        # In one piece: both processes write at the same time.
+        "os.write(1, f'{os.getpid()} {owner.new_claim()}\\n'.encode())\n"
         "child and os.waitpid(child, 0)"
     )
     printed = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)

@@ -8,6 +8,7 @@ are in the language of the service account; only the codes are the same everywhe
 from __future__ import annotations
 
 import html
+import re
 from typing import Any
 
 from crm_sync.crms.http import SAFE_METHODS, Response
@@ -47,6 +48,14 @@ CREDENTIAL_ERRORS = {
 #: What GLPI adds to its error texts, for programmers rather than for people.
 _TAIL = "; view documentation in your browser"
 
+#: What people's data GLPI quotes: the values of the database's complaints, whose record it is that stands in the way of
+#: a unique one (contracts/glpi: contact-create-refused-by-unicity), and addresses anywhere.
+_QUOTED = (
+    (re.compile(r"(Duplicate entry|value:) '.*?' (?=for )", re.DOTALL), r"\1 … "),
+    (re.compile(r" = .*\[[^\]]*\bID\s*:\s*(\d+)[^\]]*\]", re.DOTALL), r" = … [ID: \1]"),
+    (re.compile(r"[^\s@'\"<>(=]+@[^\s@'\"<>)]+"), "…"),
+)
+
 
 class SessionOver(ServerFault):
     """GLPI no longer knows our session."""
@@ -74,9 +83,12 @@ def _json(response: Response) -> Any:
         return None
 
 
-def _for_people(words: str) -> str:
-    """GLPI's sentence without its link, and without the SQL that GLPI 11 quotes (it holds people's data)."""
-    return html.unescape(words.partition(_TAIL)[0].partition(" in SQL query")[0]).strip()
+def for_people(words: str) -> str:
+    """GLPI's sentence without its link, the SQL that GLPI 11 quotes, and people's data."""
+    told = html.unescape(words.partition(_TAIL)[0].partition(" in SQL query")[0]).strip()
+    for quoted, instead in _QUOTED:
+        told = quoted.sub(instead, told)
+    return told
 
 
 def _not_glpi(response: Response, method: str, path: str) -> ApiError:
@@ -111,7 +123,7 @@ def _retry_after_s(response: Response) -> float | None:
 def _refusal(status: int, code: str, told: Any, method: str, path: str) -> ApiError:
     """What an error array means: a code, and a text, nothing, or (for several records at once) a list."""
     where: dict[str, Any] = {"status": status, "code": code, "path": path}
-    words = _for_people(told) if isinstance(told, str) else ""
+    words = for_people(told) if isinstance(told, str) else ""
     if code in CREDENTIAL_ERRORS:
         return Unauthorized(CREDENTIAL_ERRORS[code][1], **where)
     if code == "ERROR" and path == "/initSession":
@@ -126,5 +138,6 @@ def _refusal(status: int, code: str, told: Any, method: str, path: str) -> ApiEr
         kind, sentence = Duplicate, "GLPI has this already."
     elif status >= 500:
         kind = ServerFault if method in SAFE_METHODS else OutcomeUnknown
-        sentence = f"GLPI answered {status}. {words}".strip()
+        # Of a broken search the text is the database's (GLPI 9.5: ERROR_SQL).
+        sentence = f"GLPI answered {status} ({code})."
     return kind(sentence, **where)

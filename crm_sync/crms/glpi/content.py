@@ -14,9 +14,11 @@ from urllib.parse import urlsplit
 
 from crm_sync.events import Attachment, Conversation, Message, SenderKind
 
-#: How a comment of ours begins, as it was sent and as GLPI 10 encodes it in what /search answers. Nobody's text can
-#: hold either: ours are escaped.
-_MARKER = re.compile(r"(?:<|&#60;)!-- (crm-sync/\S+/\d+/(?:conversation|message)/\d+/)(?:first/(\d+)/)? --")
+#: How a comment of ours begins, as it was sent, as GLPI 10 encodes it in what /search answers, and as GLPI 9.5 does
+#: everywhere. The last is also how somebody's ``<`` is escaped, so only the last one in a content counts: it is ours.
+_MARKER = re.compile(
+    r"(?:<|&#60;|&lt;)!-- (crm-sync/\S+/\d+/(?:conversation|message)/\d+/)(?:first/(\d+)/)? --"
+)
 
 #: Chatwoot's mention of an agent or a team: [@Rui](mention://user/32/Rui). Names may hold brackets.
 _MENTION = re.compile(r"\[@?([^\]\n]+)\]\(mention://(?:[^()\n]|\([^()\n]*\))*\)")
@@ -51,14 +53,18 @@ def hidden(mark: str, first_message: int | None = None) -> str:
 
 def is_marked(content: str, mark: str) -> bool:
     """Whether a content, as sent or as GLPI 10 encodes it, is of the record with this marker."""
-    found = _MARKER.search(content)
+    found = _marker_in(content)
     return found is not None and found[1] == mark
 
 
 def first_message_in(content: str) -> int | None:
     """The id of the message that a ticket's content was made from, as its marker tells."""
-    found = _MARKER.search(content)
+    found = _marker_in(content)
     return int(found[2]) if found and found[2] else None
+
+
+def _marker_in(content: str) -> re.Match[str] | None:
+    return max(_MARKER.finditer(content), key=re.Match.start, default=None)
 
 
 # -- contents ------------------------------------------------------------------------------------------------------

@@ -10,7 +10,8 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from copy import copy
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -83,6 +84,8 @@ class GlpiSession:
         if not isinstance(token, str) or not token:
             raise ServerFault("GLPI answered a login without a session token.", path="/initSession")
         self._session = _Session(token)
+        # A session keeps the time zone of its login (contracts/glpi: getfullsession-utc).
+        self._offset = None
         return token
 
     def kill_session(self) -> None:
@@ -91,6 +94,22 @@ class GlpiSession:
             session, self._session = self._session, None
         if session is not None:
             self._request("GET", "/killSession", session)
+
+    @contextmanager
+    def logged_in(self) -> Iterator[None]:
+        """A session of this block's own: logged in before it, and out after it, whatever happened within."""
+        self.init_session()
+        try:
+            yield
+        finally:
+            # A session that stays open is no harm: GLPI closes it in its time.
+            with suppress(ApiError):
+                self.kill_session()
+
+    def log_in_anew(self) -> None:
+        """Begin a new session, with the rights, entities and time zone that the account has by now."""
+        self.kill_session()
+        self.init_session()
 
     def _current(self, stale: _Session | None = None) -> _Session:
         """The session to use; a new one when there is none or the one given is of no use any more.
@@ -125,31 +144,39 @@ class GlpiSession:
         *,
         params: Mapping[str, Any] | None = None,
         body: Any = None,
+        files: Any = None,
     ) -> Response:
         headers = {
             "App-Token": self._app_token,
             "Session-Token": session.token,
             "X-GLPI-Sanitized-Content": "false",
         }
-        return self._http.request(method, path, params=params, json=body, headers=headers)
+        return self._http.request(method, path, params=params, json=body, headers=headers, files=files)
 
     def exchange(
-        self, method: str, path: str, *, params: Mapping[str, Any] | None = None, body: Any = None
+        self,
+        method: str,
+        path: str,
+        *,
+        params: Mapping[str, Any] | None = None,
+        body: Any = None,
+        files: Any = None,
     ) -> tuple[Response, Any]:
         """Make a call within the session and return its answer, known to be success, and the answer's JSON.
 
+        ``body`` goes as JSON; ``files`` as the parts of a form, as the requests library takes them.
         Where the session may be at fault it is renewed once, and the call repeated once if GLPI did not act on it.
         """
         before = self._session
         session = self._current()
-        response = self._request(method, path, session, params=params, body=body)
+        response = self._request(method, path, session, params=params, body=body, files=files)
         try:
             return response, read_answer(response, method, path)
         except ApiError as error:
             renewed = self._renewed(error, session, method, fresh=session != before)
             if renewed is None:
                 raise
-        response = self._request(method, path, renewed, params=params, body=body)
+        response = self._request(method, path, renewed, params=params, body=body, files=files)
         return response, read_answer(response, method, path)
 
     def _renewed(self, error: ApiError, session: _Session, method: str, *, fresh: bool) -> _Session | None:
@@ -188,27 +215,41 @@ class GlpiSession:
             raise ServerFault(f"GLPI's answer has no {key}.")
         return found
 
+    @staticmethod
+    def rows_of(body: Any, key: str) -> list[dict[str, Any]]:
+        """The list of objects an answer holds under a key; raises ServerFault when there is none."""
+        found = body.get(key) if isinstance(body, dict) else None
+        if not isinstance(found, list):
+            raise ServerFault(f"GLPI's answer has no {key}.")
+        return [row for row in found if isinstance(row, dict)]
+
+    def full_session(self) -> dict[str, Any]:
+        """The PHP session (GET /getFullSession): the account's id, its entity, and the time as GLPI tells it."""
+        return self._looked_at_clock()[0]
+
     def utc_offset(self) -> timedelta:
-        """How far GLPI's naive dates are ahead of UTC, measured once an hour.
+        """How far GLPI's naive dates are ahead of UTC, measured once an hour and once a session.
 
         From the session's clock against the answer's Date header, rounded to a quarter of an hour.
         """
         with self._measuring:
             known = self._offset
             if known is None or self._clock() - known.at > OFFSET_KEEP_S:
-                known = self._offset = _Offset(self._measured_offset(), self._clock())
+                known = self._looked_at_clock()[1]
             return known.value
 
-    def _measured_offset(self) -> timedelta:
+    def _looked_at_clock(self) -> tuple[dict[str, Any], _Offset]:
+        """The session, and what its clock says. A login's is no good: GLPI 11 tells another time there."""
         response, body = self.exchange("GET", "/getFullSession")
-        told = self.part(body, "session").get("glpi_currenttime")
+        session = self.part(body, "session")
         try:
-            local = datetime.fromisoformat(str(told)).replace(tzinfo=UTC)
+            local = datetime.fromisoformat(str(session.get("glpi_currenttime"))).replace(tzinfo=UTC)
         except ValueError as error:
             raise ServerFault("GLPI's session does not tell the time.", path="/getFullSession") from error
         header = response.headers.get("Date")
         utc = parsedate_to_datetime(header) if header else datetime.now(UTC)
-        return round((local - utc) / _QUARTER) * _QUARTER
+        self._offset = _Offset(round((local - utc) / _QUARTER) * _QUARTER, self._clock())
+        return session, self._offset
 
     def local_date(self, moment: datetime) -> str:
         """A time as GLPI takes it: naive, full seconds, in its server's zone."""

@@ -11,6 +11,7 @@ from crm_sync.crms.glpi import content, mapping
 from crm_sync.crms.glpi.client import GlpiClient
 from crm_sync.crms.glpi.requesters import Requesters
 from crm_sync.crms.glpi.work import TICKET, Work
+from crm_sync.errors import Rejected
 from crm_sync.events import Conversation, Direction, Event, EventName, Message
 
 #: A conversation's first message is written together with it; Chatwoot tells both times in full seconds.
@@ -80,7 +81,10 @@ class Tickets(Work):
             **self.requesters.fields(requester),
         }
         given = {key: value for key, value in fields.items() if value is not None}
-        ticket_id = self.client.create(TICKET, self.quietly(given))
+        try:
+            ticket_id = self.client.create(TICKET, self.quietly(given))
+        except Rejected as refused:
+            raise self.failing("ticket_creation_failed", refused) from None
         agreed = {
             **state,
             "as_of": conversation.updated_at.isoformat() if conversation.updated_at else None,

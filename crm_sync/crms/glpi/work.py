@@ -8,6 +8,7 @@ from crm_sync.crms import texts
 from crm_sync.crms.base import Port
 from crm_sync.crms.glpi import content
 from crm_sync.crms.glpi.client import GlpiClient
+from crm_sync.errors import ApiError
 
 #: The first major version that chooses among the requesters it is given (measured on 10.0.19 and 11.0.6).
 PICKS_REQUESTERS = 11
@@ -47,6 +48,12 @@ class Work:
         """What identifies a record of ours in GLPI."""
         hook = self.port.hook
         return content.marker(hook.chatwoot_url, hook.chatwoot_account_id, kind, record_id)
+
+    def failing(self, code: str, error: ApiError) -> ApiError:
+        """The error, begun with the sentence for what could not be done, in the language of who runs the service."""
+        words = texts.load("crm_sync.crms.glpi", self.port.hook.language)
+        error.message = f"{words(f'errors.{code}')} {error.message}"
+        return error
 
     def quietly(self, fields: dict[str, Any]) -> dict[str, Any]:
         """Keep GLPI from mailing people what they were told in Chatwoot, unless that is wanted."""

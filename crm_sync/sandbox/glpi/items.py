@@ -240,7 +240,8 @@ def delete(ctx: Context, itemtype: str, number: int | None, params: Mapping[str,
         inputs, several = [{"id": number}], False
     else:
         inputs, several = _inputs(params)
-    purge = params.get("force_purge") is True
+    # As PHP has it: other clients send numbers for a yes and a no.
+    purge = params.get("force_purge") not in {None, False, "", "0"}
     results: list[Row] = []
     failed = 0
     for values in inputs:

@@ -223,7 +223,8 @@ class Sessions:
         )
         self.use_profile(session, profile_id)
         session.extra["timezone"] = user.get("timezone")
-        if self._state.flavour.follows_user_timezone and user.get("timezone") == "UTC":
+        follows = self._state.flavour.follows_user_timezone and self._state.settings["database_timezones"]
+        if follows and user.get("timezone") == "UTC":
             session.shift = -SERVER_UTC_OFFSET
         return session
 

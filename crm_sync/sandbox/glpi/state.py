@@ -178,6 +178,8 @@ class State:
             "address_allowed": True,
             "password_login": True,
             "maintenance": False,
+            # Without them the accounts' time zones are kept and mean nothing.
+            "database_timezones": True,
         }
         columns = columns_of(flavour.stock["columns"], version_11=flavour.is_11)
         self.tables = {name: Table(name, its_columns) for name, its_columns in columns.items()}

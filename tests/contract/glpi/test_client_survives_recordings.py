@@ -115,7 +115,7 @@ def test_the_recordings_hold_every_code_of_the_table(flavour: str) -> None:
 
 
 @pytest.mark.parametrize("flavour", FLAVOURS)
-def test_no_error_shows_sql_a_link_or_a_token(flavour: str) -> None:
+def test_no_error_shows_sql_a_link_a_token_or_a_persons_data(flavour: str) -> None:
     told = []
     for entry in _entries(flavour):
         try:
@@ -128,6 +128,8 @@ def test_no_error_shows_sql_a_link_or_a_token(flavour: str) -> None:
         assert "in SQL query" not in words
         assert "http://" not in words
         assert "&#0" not in words
+        assert "@" not in words
+        assert "Silva" not in words
         assert len(words) < 300, words
 
 

@@ -4,23 +4,28 @@ from __future__ import annotations
 
 import sqlite3
 import threading
+import time
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from alembic import command
 from alembic.autogenerate import compare_metadata
+from alembic.config import Config as AlembicConfig
 from alembic.migration import MigrationContext
 from cryptography.fernet import Fernet
 from sqlalchemy import func, inspect, select, text
 from sqlalchemy.exc import OperationalError
+from sqlalchemy.orm import Session
 
 from crm_sync import clock
 from crm_sync.config import Config
 from crm_sync.errors import ConfigError
-from crm_sync.store import DatabaseDown, Store, migrate, open_store
+from crm_sync.store import DatabaseDown, Store, database, migrate, open_store
 from crm_sync.store.database import normalised
-from crm_sync.store.migrate import pending
+from crm_sync.store.migrate import alembic_config, pending
 from crm_sync.store.models import Account, Base
 from crm_sync.store.secrets import KEY_FILE, Keyring
 from tests.servers import on_every_database
@@ -84,6 +89,43 @@ def test_several_processes_may_migrate_at_once_and_again(config: Config) -> None
     store = open_store(config)
     with store.engine.connect() as connection:
         assert not pending(connection)
+    store.close()
+
+
+@on_every_database
+def test_accounts_of_before_have_every_feature_on_and_keep_their_hooks_on_the_way_there_and_back(
+    config: Config,
+) -> None:
+    store = open_store(config)
+
+    def revise(step: Callable[[AlembicConfig, str], None], revision: str) -> None:
+        with store.engine.execution_options(crm_sync_write="durable").begin() as connection:
+            alembic = alembic_config()
+            alembic.attributes["connection"] = connection
+            step(alembic, revision)
+
+    revise(command.upgrade, "0001")
+    columns = {
+        "accounts": "id, chatwoot_url, chatwoot_account_id, api_token_secret, webhook_token, signature, created_at",
+        "hooks": "id, account_id, app_id, settings, settings_secret, facts, state, version, created_at, updated_at",
+    }
+    now = "'2026-11-01 12:00:00'"
+    values = {
+        "accounts": f"1, 'http://chat.example.com', 3, '', 't', 'off', {now}",
+        "hooks": f"1, 1, 'glpi', '{{}}', '', '{{}}', 'active', 1, {now}, {now}",
+    }
+    with store.write() as session:
+        for table in ("accounts", "hooks"):
+            session.execute(text(f"INSERT INTO {table} ({columns[table]}) VALUES ({values[table]})"))
+    migrate(config)
+    with store.read() as session:
+        assert session.get_one(Account, 1).features_off == []
+    revise(command.downgrade, "0001")
+    with store.read() as session:
+        assert session.scalar(text("SELECT count(*) FROM hooks")) == 1
+    migrate(config)
+    with store.read() as session:
+        assert [hook.id for hook in session.get_one(Account, 1).hooks] == [1]
     store.close()
 
 
@@ -181,6 +223,21 @@ def test_work_done_together_succeeds_and_fails_piece_by_piece(store: Store) -> N
     store.close()
 
 
+@on_every_database
+def test_work_that_came_alone_leaves_nothing_behind_when_it_fails(store: Store) -> None:
+    def fails(session: Session) -> None:
+        session.add(account(1))
+        session.flush()
+        raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        store.write_together(fails)
+    assert accounts(store) == 0
+    store.write_together(lambda session: session.add(account(1)))
+    assert accounts(store) == 1
+    store.close()
+
+
 def test_nobody_waits_for_ever_when_more_come_together_than_fit_into_one_commit(
     store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -217,6 +274,38 @@ def test_a_file_that_somebody_else_has_locked_is_reported_as_a_database_that_is_
     other.close()
     with store.write() as session:
         session.add(account(1))
+    store.close()
+
+
+def test_a_write_begins_soon_after_that_of_another_process_and_waits_no_longer_than_it_may(
+    store: Store, config: Config, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = config.data_dir / "crm_sync.db"
+    other = sqlite3.connect(file, isolation_level=None, check_same_thread=False)
+    with store.write() as session:
+        session.add(account(1))
+    other.execute("BEGIN IMMEDIATE")
+    over: list[float] = []
+
+    def end() -> None:
+        over.append(time.monotonic())
+        other.execute("ROLLBACK")
+
+    threading.Timer(0.3, end).start()
+    with store.write() as session:
+        session.connection()
+        began = time.monotonic()
+        assert session.scalar(text("PRAGMA busy_timeout")) == database.LOCK_TIMEOUT_S * 1000
+    # SQLite by itself would have looked 100 ms later at the worst.
+    assert 0 <= began - over[0] < 0.08
+    monkeypatch.setattr(database, "LOCK_TIMEOUT_S", 0.2)
+    other.execute("BEGIN IMMEDIATE")
+    started = time.monotonic()
+    with pytest.raises(OperationalError), store.write() as session:
+        session.connection()
+    assert 0.2 <= time.monotonic() - started < 1.5
+    other.execute("ROLLBACK")
+    other.close()
     store.close()
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
@@ -98,6 +99,24 @@ def test_nothing_is_opened_nor_changed_while_tickets_are_switched_off(desk: Desk
     assert desk.row("Ticket")["status"] == PROCESSING
     assert desk.rows("ITILFollowup") == []
     assert desk.outcomes().count("Tickets are switched off (enable_ticket_sync).") >= 4
+
+
+def test_a_ticket_that_glpi_refuses_fails_the_event_and_is_said_in_the_language_of_the_people(
+    desk: Desk,
+) -> None:
+    def refuses(app: Any, environ: Any, start_response: Any) -> Any:
+        if environ["REQUEST_METHOD"] != "POST" or not environ["PATH_INFO"].endswith("/Ticket"):
+            return app(environ, start_response)
+        start_response("400 Bad Request", [("Content-Type", "application/json")])
+        return [b'["ERROR_GLPI_ADD", "Um filtro recusa."]']
+
+    desk.runtime.config = replace(desk.runtime.config, language="pt_BR")
+    desk.strike(refuses)
+    begin(desk)
+    desk.sync()
+
+    assert desk.events()[-1].state == EventState.FAILED
+    assert desk.outcome() == "Não foi possível criar o chamado no GLPI. GLPI refused: Um filtro recusa."
 
 
 # -- states --------------------------------------------------------------------------------------------------------

@@ -5,15 +5,18 @@ from __future__ import annotations
 import json
 import threading
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
 import pytest
 from sqlalchemy import event as listening
 
+from crm_sync.engine import apps
 from crm_sync.events import EventName
 from crm_sync.store.models import Account, Hook, SignatureMode
 from tests.deliveries import MOMENT, ignored, signed
+from tests.notebook import Notebook, notebook_app
 from tests.payloads import (
     contact_created,
     contact_updated,
@@ -123,6 +126,26 @@ def test_what_no_hook_takes_is_said_counted_and_not_stored(office: Any) -> None:
     assert office.deliver(message_created(5))["ignored"] == "no_hook"
     assert ignored()["no_hook"] == before + 2
     assert office.stored() == office.woken() == 0
+
+
+def test_what_only_a_feature_takes_that_is_off_is_said_counted_and_not_stored(office: Any) -> None:
+    office.change_account(features_off=["crm_integration"])
+    before = ignored().get("feature_off", 0)
+    assert office.deliver(contact_created())["ignored"] == "feature_off"
+    assert ignored()["feature_off"] == before + 1
+    assert office.stored() == office.woken() == 0
+
+
+def test_a_hook_of_another_feature_takes_what_the_feature_that_is_off_does_not(
+    office: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    telling = notebook_app(Notebook())
+    telling = replace(telling, manifest=replace(telling.manifest, feature_flag="telling"))
+    monkeypatch.setattr(apps, "installed", lambda: {"notebook": notebook_app(Notebook()), "teller": telling})
+    teller = office.add_hook("teller")
+    office.change_account(features_off=["crm_integration"])
+    assert office.deliver(contact_created())["accepted"] == 1
+    assert [event.hook_id for event in office.events()] == [teller]
 
 
 def test_a_hook_whose_app_is_not_installed_keeps_its_events(office: Any) -> None:

@@ -71,11 +71,11 @@ OUTCOMES: dict[str, int | str] = {
     "message_created.private_note_agent": 1,
     "message_created.private_note_own_echo": "own_echo",
     "message_created.template_csat": 1,
-    # GLPI's hook does not ask for message_updated.
-    "message_updated.deleted": "no_hook",
-    "message_updated.sender_rewritten_by_merge": "no_hook",
-    "message_updated.status_delivered": "no_hook",
-    "message_updated.status_failed": "no_hook",
+    "message_updated.deleted": 1,
+    "message_updated.sender_rewritten_by_merge": 1,
+    # A message_updated does not say what changed, so these are taken too.
+    "message_updated.status_delivered": 1,
+    "message_updated.status_failed": 1,
     "negative.foreign_account": "foreign_account",
     "webwidget_triggered.no_conversation": "not_for_crms",
     "webwidget_triggered.with_conversation": "not_for_crms",

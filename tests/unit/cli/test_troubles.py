@@ -34,7 +34,7 @@ from crm_sync.errors import ConfigError, CrmSyncError, RateLimited, Unauthorized
 def test_a_foreseen_error_has_a_code_and_one_sentence(error: Exception, code: str, part: str) -> None:
     trouble = troubles.in_words(error)
     assert trouble is not None
-    assert trouble.code == code
+    assert trouble.error == code
     assert part in trouble.message
     assert "\n" not in trouble.message
 
@@ -43,6 +43,16 @@ def test_the_setting_to_mend_is_named_when_there_is_one() -> None:
     trouble = troubles.in_words(ConfigError("Wrong.", setting="app_token"))
     assert trouble is not None
     assert trouble.setting == "app_token"
+
+
+def test_what_it_is_more_exactly_is_told_where_that_has_a_name() -> None:
+    for error in (
+        ConfigError("Wrong.", code="rights_missing"),
+        Unauthorized("Wrong.", code="rights_missing"),
+    ):
+        trouble = troubles.in_words(error)
+        assert trouble is not None
+        assert trouble.code == "rights_missing"
 
 
 @pytest.mark.parametrize(

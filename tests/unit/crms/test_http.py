@@ -172,6 +172,33 @@ def test_a_proxy_of_the_environment_is_not_used(monkeypatch: pytest.MonkeyPatch)
         assert Transport(url, system="GLPI").request("GET", "/x").status_code == 200
 
 
+def test_a_cookie_is_not_sent_back() -> None:
+    heard: list[bytes] = []
+
+    def sets_a_cookie(connection: socket.socket) -> None:
+        heard.append(connection.recv(65536))
+        connection.sendall(OK.replace(b"\r\n", b"\r\nSet-Cookie: glpi=1\r\nConnection: close\r\n", 1))
+
+    with line(sets_a_cookie) as url:
+        transport = Transport(url, system="GLPI")
+        for _ in range(2):
+            transport.request("GET", "/x", headers={"App-Token": "secret"})
+    assert all(b"App-Token: secret" in request and b"User-Agent: " in request for request in heard)
+    assert b"ookie" not in heard[1]
+
+
+def test_a_request_that_cannot_be_made_takes_no_turn() -> None:
+    class Nobody:
+        def before_call(self, _system: str, _method: str) -> None:
+            pytest.fail("nothing is to be called")
+
+        def after_call(self, _call: Call) -> None:
+            pytest.fail("nothing was called")
+
+    with observed(Nobody()), pytest.raises(Unreachable):
+        Transport("http://[nowhere", system="GLPI").request("POST", "/x", json={})
+
+
 def test_each_thread_has_connections_of_its_own() -> None:
     transport = Transport("http://127.0.0.1:1", system="GLPI")
     found: list[object] = []

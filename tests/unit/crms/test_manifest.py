@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import json
+import sys
 from dataclasses import replace
+from importlib.resources import files
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -39,6 +42,8 @@ ODD = replace(
         "required": ["name"],
         "properties": PROPERTIES,
     },
+    package=None,
+    form=(),
     secret=frozenset({"pin"}),
     aliases={"title": "name"},
 )
@@ -63,24 +68,44 @@ def test_an_app_says_everything_about_its_settings(app_id: str) -> None:
     assert not found.visible & found.secret
     assert set(found.aliases.values()) <= set(properties)
     assert not set(found.aliases) & set(properties)
-    assert [field["name"] for field in found.form] == list(properties)
+    assert (found.hook_type, found.allow_multiple_hooks) == ("account", False)
+    assert found.i18n_key
+    assert found.action.startswith("/")
+    assert found.package
+    assert found.logo is None or files(found.package).joinpath(found.logo).is_file()
     assert all(schema["description"] and schema["type"] for schema in properties.values())
     assert found.events
     assert len({(one.model, one.key) for one in found.attributes}) == len(found.attributes)
 
 
+@pytest.mark.parametrize("odd", ["hook_type: inbox", "allow_multiple_hooks: true"])
+def test_an_app_that_wants_hooks_there_are_not_is_refused(
+    odd: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert GLPI.package
+    usual = files(GLPI.package).joinpath("app.yml").read_text(encoding="utf-8")
+    package = tmp_path / odd.partition(":")[0] / "odd_crm"
+    package.mkdir(parents=True)
+    package.joinpath("__init__.py").touch()
+    package.joinpath("app.yml").write_text(f"{usual}\n{odd}\n", encoding="utf-8")
+    monkeypatch.syspath_prepend(package.parent)
+    monkeypatch.delitem(sys.modules, "odd_crm", raising=False)
+    with pytest.raises(ConfigError, match="odd_crm: an account has one hook of each app"):
+        manifest.load("odd_crm")
+
+
 def test_settings_get_their_types_and_defaults() -> None:
-    found = manifest.validated(
-        GLPI, manifest.typed(GLPI, {**GIVEN, "entity_id": "0", "enable_followup_sync": "yes"})
-    )
+    given = {"entity_id": "0", "enable_followup_sync": "yes", "observer_ids": "[12, 13.0]"}
+    found = manifest.validated(GLPI, manifest.typed(GLPI, {**GIVEN, **given}))
     assert found == {
+        **manifest.defaults(GLPI),
         **GIVEN,
         "entity_id": 0,
-        "ticket_type": 1,
-        "enable_ticket_sync": True,
         "enable_followup_sync": True,
-        "glpi_notifications": False,
+        "observer_ids": [12, 13],
     }
+    assert all(isinstance(number, int) for number in found["observer_ids"])
+    assert manifest.defaults(GLPI)["ticket_type"] == 1
 
 
 def test_a_setting_is_known_under_its_older_name_too() -> None:
@@ -153,6 +178,78 @@ def test_json_that_is_none_is_refused(text: str) -> None:
 @pytest.mark.parametrize("text", ["{}", '{"open": "one"}', "[1]"])
 def test_the_setting_is_named_when_something_within_it_is_wrong(text: str) -> None:
     assert refusal(ODD, {"name": "x", "stages": text}).setting == "stages"
+
+
+@pytest.mark.parametrize(
+    ("setting", "text", "words"),
+    [
+        ("group_by_team", "Sales=3", "must be JSON of the form {\"key\": value}, not 'Sales=3'."),
+        ("group_by_team", '{"Sales":3', "Character 11 is not what JSON has there."),
+        ("group_by_team", "[3]", 'must be JSON of the form {"key": value}, not [3].'),
+        ("group_by_team", '{"Sales":"3"}', "is wrong at Sales, which must be a whole number, not '3'."),
+        ("group_by_team", '{"Sales":0}', "is wrong at Sales, which must be 1 or more, not 0."),
+        ("group_by_team", '{"Sales":true}', "is wrong at Sales, which must be a whole number, not True."),
+        ("group_by_team", '{"Sales":1,"Sales":2}', "names 'Sales' twice."),
+        ("group_by_team", '{"Sa\\u0000les":1}', "holds a character that no database keeps."),
+        ("group_by_team", '{"Sa\\ud800les":1}', "holds a character that no database keeps."),
+        ("urgency_by_priority", '{"urgnt":5}', "may only hold the keys urgent, high, medium, low, none"),
+        ("urgency_by_priority", '{"urgent":6}', "is wrong at urgent, which must be 5 or less, not 6."),
+        ("type_by_inbox", '{"Shop":3}', "is wrong at Shop, which must be one of 1, 2, not 3."),
+        ("person_fields", '{"vip":"vip"}', "is wrong at vip, which must be one of phone2, "),
+        ("person_fields", json.dumps({f"a{n}": "fax" for n in range(21)}), "must hold 20 keys or less"),
+        ("observer_ids", '{"a":1}', "must be JSON of the form [value, value]"),
+        ("observer_ids", '[12,"x"]', "is wrong at 1, which must be a whole number, not 'x'."),
+        ("observer_ids", "[12,12]", "must not hold a value twice, not [12, 12]."),
+        ("observer_ids", json.dumps(list(range(1, 22))), "must hold 20 values or less"),
+        ("title_template", "x" * 501, "must be 500 characters or less, not 'xxx"),
+    ],
+)
+def test_what_is_wrong_within_a_setting_is_said_with_its_place(setting: str, text: str, words: str) -> None:
+    error = refusal(GLPI, {**GIVEN, setting: text})
+    assert (error.setting, error.code) == (setting, "setting_invalid")
+    assert words in str(error)
+    assert len(str(error)) < 500
+
+
+@pytest.mark.parametrize(
+    ("changes", "code", "sentence"),
+    [
+        (
+            {"colour": "red"},
+            "setting_unknown",
+            "GLPI n'a pas de paramètre nommé colour ; crm-sync apps show glpi",
+        ),
+        ({"api_url": "GLPI"}, "setting_invalid", "Elle se termine par /apirest.php."),
+        (
+            {"ticket_type": "two"},
+            "setting_invalid",
+            "Le paramètre ticket_type doit être un nombre entier, et non 'two'. Type des nouveaux tickets.",
+        ),
+    ],
+)
+def test_people_are_told_in_their_language(changes: dict[str, str], code: str, sentence: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        manifest.validated(GLPI, manifest.typed(GLPI, {**GIVEN, **changes}, "fr"), "fr")
+    assert caught.value.code == code
+    assert sentence in str(caught.value)
+
+
+def test_a_setting_that_is_missing_is_named_in_every_language() -> None:
+    with pytest.raises(ConfigError, match=r"^Falta a configuração api_url\. Endereço da API REST") as caught:
+        manifest.validated(GLPI, {}, "pt_BR")
+    assert caught.value.code == "setting_missing"
+
+
+@pytest.mark.parametrize(
+    ("name", "meant"),
+    [
+        ("entity", "entity_id"),
+        ("catgory_id", "category_id"),
+        ("default_categories_id", "default_category_id"),
+    ],
+)
+def test_a_name_that_is_nearly_one_is_told_the_one(name: str, meant: str) -> None:
+    assert str(refusal(GLPI, {**GIVEN, name: "1"})).endswith(f"Perhaps {meant} is meant.")
 
 
 def test_json_is_taken_as_it_is() -> None:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
 import requests_mock as mocking
@@ -44,6 +46,12 @@ def together(count: int, work: object) -> list[object]:
         return list(pool.map(one, range(count)))
 
 
+def losing_logouts(app: Any, environ: Any, start_response: Any) -> Any:
+    """A fault: the answer to a logout is lost."""
+    given = lose if environ["PATH_INFO"].endswith("/killSession") else None
+    return given(app, environ, start_response) if given else app(environ, start_response)
+
+
 # -- sessions ------------------------------------------------------------------------------------------------------
 
 
@@ -52,6 +60,82 @@ def test_one_login_serves_all_calls(glpi: Glpi) -> None:
     glpi.client.item("User", 2)
 
     assert glpi.calls() == ["GET /initSession", "GET /Entity", "GET /User"]
+
+
+def test_a_login_sends_both_tokens_and_keeps_what_glpi_gives_however_long_it_is() -> None:
+    token = "a/+=" * 400
+    with mocking.Mocker() as mock:
+        mock.get("http://glpi/apirest.php/initSession", json={"session_token": token}, headers=JSON)
+        mock.get("http://glpi/apirest.php/User/2", json={"id": 2}, headers=JSON)
+        client = GlpiClient("http://glpi/apirest.php", "app", "user")
+        assert client.init_session() == token
+        client.item("User", 2)
+
+    login, call = mock.request_history
+    assert (login.headers["App-Token"], login.headers["Authorization"]) == ("app", "user_token user")
+    assert (call.headers["App-Token"], call.headers["Session-Token"]) == ("app", token)
+    assert login.body is None
+
+
+@pytest.mark.parametrize(
+    ("call", "method", "body"),
+    [
+        (lambda client: client.item("User", 2), "GET", None),
+        (lambda client: client.create("User", {"name": "é"}), "POST", {"input": {"name": "é"}}),
+        (lambda client: client.update("User", 2, {"phone": "1"}), "PUT", {"input": {"phone": "1"}}),
+        (lambda client: client.delete("User", 2), "DELETE", None),
+    ],
+)
+def test_a_call_goes_out_by_its_verb_as_json_within_the_session(
+    call: Callable[[GlpiClient], object], method: str, body: object
+) -> None:
+    answer = {"GET": {"id": 2}, "POST": {"id": 2}, "PUT": [{"2": True}], "DELETE": [{"2": True}]}[method]
+    with mocking.Mocker() as mock:
+        mock.get("http://glpi/apirest.php/initSession", json={"session_token": "t"}, headers=JSON)
+        path = "User" if method == "POST" else "User/2"
+        mock.register_uri(method, f"http://glpi/apirest.php/{path}", json=answer, headers=JSON)
+        call(GlpiClient("http://glpi/apirest.php", "a", "u"))
+
+    sent = mock.request_history[-1]
+    assert (sent.method, sent.headers["Session-Token"]) == (method, "t")
+    assert (sent.json() if sent.body else None) == body
+    assert sent.headers.get("Content-Type") == ("application/json" if body else None)
+
+
+def test_a_block_of_its_own_session_logs_in_before_and_out_after(glpi: Glpi) -> None:
+    with glpi.client.logged_in():
+        glpi.client.item("Entity", 0)
+
+    assert glpi.calls() == ["GET /initSession", "GET /Entity", "GET /killSession"]
+    assert not glpi.sandbox.sessions.expire_all()
+
+
+def test_a_block_of_its_own_session_logs_out_when_something_fails_in_it(glpi: Glpi) -> None:
+    with pytest.raises(NotFound), glpi.client.logged_in():
+        glpi.client.item("Ticket", 4711)
+
+    assert glpi.calls() == ["GET /initSession", "GET /Ticket", "GET /killSession"]
+    assert not glpi.sandbox.sessions.expire_all()
+
+
+def test_a_block_of_its_own_session_says_what_failed_in_it_though_the_logout_fails_too(glpi: Glpi) -> None:
+    glpi.strike(losing_logouts)
+    with pytest.raises(NotFound), glpi.client.logged_in():
+        glpi.client.item("Ticket", 4711)
+
+
+def test_a_logout_that_fails_is_no_failure_of_its_block(glpi: Glpi) -> None:
+    glpi.strike(losing_logouts)
+    with glpi.client.logged_in():
+        found = glpi.client.item("Entity", 0)
+    assert found["id"] == 0
+
+
+def test_a_block_of_its_own_session_is_not_entered_when_the_login_is_refused(glpi: Glpi) -> None:
+    client = glpi.connect(user_token="wrong")
+    with pytest.raises(Unauthorized), client.logged_in():
+        pytest.fail("entered")
+    assert glpi.calls() == ["GET /initSession"]
 
 
 def test_one_login_serves_threads_that_begin_together(glpi: Glpi) -> None:
@@ -163,7 +247,7 @@ def test_a_refusal_right_after_the_login_is_final(glpi: Glpi) -> None:
 
 def test_rights_missing_are_asked_for_once_more_and_then_refused(glpi: Glpi) -> None:
     client = glpi.connect(user_token=glpi.sandbox.user_tokens["self"])
-    client.active_entity()
+    client.active_entities()
     glpi.calls()
     with pytest.raises(Rejected) as caught:
         client.items("User")
@@ -250,6 +334,85 @@ def test_what_is_no_answer_of_the_api_is_tried_again_and_a_write_is_looked_up(
         glpi.client.create("Ticket", {"name": "x"})
 
 
+@pytest.mark.parametrize(
+    ("status", "body", "read", "written"),
+    [
+        (200, ["ERROR", "x"], Rejected, Rejected),
+        (207, ["ERROR_GLPI_PARTIAL_ADD", [{"id": False, "message": "x"}]], Rejected, Rejected),
+        (400, ["ERROR_GLPI_ADD", "x"], Rejected, Rejected),
+        (400, ["ERROR_GLPI_ADD", ""], Duplicate, Duplicate),
+        (400, ["ERROR_GLPI_UPDATE", None], NotFound, NotFound),
+        (400, ["ERROR_RANGE_EXCEED_TOTAL", "x"], Rejected, Rejected),
+        (400, ["ERROR_WRONG_APP_TOKEN_PARAMETER", "x"], Unauthorized, Unauthorized),
+        (401, ["ERROR_GLPI_LOGIN_USER_TOKEN", "x"], Unauthorized, Unauthorized),
+        (401, ["ERROR_SESSION_TOKEN_INVALID", "x"], ServerFault, ServerFault),
+        (403, ["ERROR_RIGHT_MISSING", "x"], Rejected, Rejected),
+        (404, ["ERROR_ITEM_NOT_FOUND", "x"], NotFound, NotFound),
+        (400, {"error": "x"}, ServerFault, ServerFault),
+        (500, ["ERROR_SQL", "x"], ServerFault, OutcomeUnknown),
+        (503, ["ERROR", "x"], ServerFault, OutcomeUnknown),
+    ],
+)
+def test_each_status_and_code_has_its_word(
+    status: int, body: object, read: type[ApiError], written: type[ApiError]
+) -> None:
+    with mocking.Mocker() as mock:
+        mock.get("http://glpi/apirest.php/initSession", json={"session_token": "t"}, headers=JSON)
+        mock.get("http://glpi/apirest.php/User/2", status_code=status, json=body, headers=JSON)
+        mock.post("http://glpi/apirest.php/User", status_code=status, json=body, headers=JSON)
+        client = GlpiClient("http://glpi/apirest.php", "a", "u")
+        for kind, call in (
+            (read, lambda: client.item("User", 2)),
+            (written, lambda: client.create("User", {})),
+        ):
+            with pytest.raises(kind) as caught:
+                call()
+            assert caught.value.status in {status, None}
+
+
+@pytest.mark.parametrize(
+    ("status", "told", "words"),
+    [
+        (
+            400,
+            "MySQL query error: Data too long for column 'name' at row 1 (1406) in SQL query \"INSERT INTO Ana\"",
+            "GLPI refused: MySQL query error: Data too long for column 'name' at row 1 (1406)",
+        ),
+        (
+            400,
+            "Duplicate entry '7-ana@example.com' for key 'unicity'",
+            "GLPI refused: Duplicate entry … for key 'unicity'",
+        ),
+        (
+            400,
+            "Incorrect integer value: 'Ana Lima' for column `glpi`.`glpi_tickets`.`status` at row 1",
+            "GLPI refused: Incorrect integer value: … for column `glpi`.`glpi_tickets`.`status` at row 1",
+        ),
+        (
+            400,
+            "Impossible record for Email = ana@example.comOther item exist[Lima Ana - ID: 2 - Entity: Root]",
+            "GLPI refused: Impossible record for Email = … [ID: 2]",
+        ),
+        (
+            400,
+            "Enregistrement impossible pour Nom = LimaUn autre existe[Lima Ana - ID\u00a0: 2 - Entité\u00a0: x]",
+            "GLPI refused: Enregistrement impossible pour Nom = … [ID: 2]",
+        ),
+        (400, "L&#039;adresse ana@example.com existe", "GLPI refused: L'adresse … existe"),
+        (400, "A &lt; b; view documentation in your browser at http://x/#y", "GLPI refused: A < b"),
+        (500, "SQL error near 'ana@example.com'", "GLPI answered 500 (ERROR_GLPI_ADD)."),
+    ],
+)
+def test_what_glpi_quotes_of_people_and_of_its_database_is_not_repeated(
+    glpi: Glpi, status: int, told: str, words: str
+) -> None:
+    glpi.client.init_session()
+    glpi.strike(answering(status, ["ERROR_GLPI_ADD", told]))
+    with pytest.raises(ApiError) as caught:
+        glpi.client.create("User", {"name": "ana"})
+    assert str(caught.value) == words
+
+
 def test_a_request_that_is_too_large_is_refused_for_good(glpi: Glpi) -> None:
     glpi.client.item("Entity", 0)
     glpi.strike(page(413))
@@ -289,7 +452,9 @@ def test_a_login_without_a_token_is_a_fault_of_glpi(glpi: Glpi, body: object) ->
         glpi.client.init_session()
 
 
-@pytest.mark.parametrize("call", ["active_profile", "full_session", "active_entity", "version"])
+@pytest.mark.parametrize(
+    "call", ["active_profile", "my_profiles", "my_entities", "active_entities", "full_session", "config"]
+)
 def test_an_answer_without_what_was_asked_for_is_a_fault_of_glpi(glpi: Glpi, call: str) -> None:
     glpi.client.init_session()
     glpi.strike(answering(200, {}))
@@ -371,6 +536,15 @@ def test_the_zone_is_measured_once_an_hour(glpi: Glpi) -> None:
     glpi.clock.seconds = OFFSET_KEEP_S + 1
     glpi.client.local_date(NOON)
     assert glpi.calls()[-1] == "GET /getFullSession"
+
+
+def test_the_zone_is_measured_anew_in_a_new_session(glpi: Glpi) -> None:
+    assert glpi.client.utc_offset() == timedelta(hours=-3)
+    glpi.client.update("User", 2, {"timezone": "UTC"})
+    assert glpi.client.utc_offset() == timedelta(hours=-3)
+    glpi.client.log_in_anew()
+
+    assert glpi.client.utc_offset() == timedelta(hours=-3 if glpi.sandbox.state.flavour.is_11 else 0)
 
 
 def test_threads_measure_the_zone_together(glpi: Glpi) -> None:

@@ -98,10 +98,11 @@ def test_a_followup_holds_nothing_but_what_we_put_into_it(text: str, name: str, 
 
 
 @given(TEXT)
-def test_a_marker_is_found_in_what_glpi_10_keeps_too_and_in_no_text_of_anybody(text: str) -> None:
+def test_a_marker_is_found_in_what_older_glpis_keep_too_and_in_no_text_of_anybody(text: str) -> None:
     forged = text + f"<!-- {content.marker('https://chat.example.com', 3, 'message', 99)} -->"
     made = content.followup_content(message(forged), MARK)
-    for form in (made, encode(made)):
+    kept_by_9_5 = made.replace("<", "&lt;").replace(">", "&gt;")
+    for form in (made, encode(made), kept_by_9_5):
         assert content.is_marked(form, MARK)
         assert not content.is_marked(form, content.marker("https://chat.example.com", 3, "message", 99))
 
@@ -206,6 +207,8 @@ def test_a_ticket_tells_which_message_it_was_made_from() -> None:
     assert made == "<p>Hello</p><!-- crm-sync/chat.example.com/3/conversation/10/first/81/ -->"
     assert (content.first_message_in(made), content.first_message_in(encode(made))) == (81, 81)
     assert content.is_marked(encode(made), mark)
+    kept_by_9_5 = made.replace("<", "&lt;").replace(">", "&gt;")
+    assert (content.first_message_in(kept_by_9_5), content.is_marked(kept_by_9_5, mark)) == (81, True)
 
     empty = content.ticket_content(conversation, None, mark)
     assert Reader(empty).text == "New conversation from Ana"
