@@ -12,6 +12,9 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
+#: The key in a message's ``content_attributes`` that marks those we write; Chatwoot keeps and returns it.
+OWN_MARKER = "crm_sync"
+
 
 class EventName(StrEnum):
     """The events that can reach a CRM. Everything else Chatwoot sends is ignored for a stated reason."""
@@ -110,7 +113,11 @@ class Attachment:
 
 @dataclass(frozen=True, slots=True)
 class Message:
-    """One message of a conversation. ``conversation_id`` is the display id."""
+    """One message of a conversation. ``conversation_id`` is the display id.
+
+    ``status`` is how far it came on its way to the customer, where Chatwoot says it: ``sent``, ``delivered``, ``read``
+    or ``failed``.
+    """
 
     id: int
     conversation_id: int | None
@@ -123,11 +130,17 @@ class Message:
     attachments: tuple[Attachment, ...] = ()
     content_attributes: Mapping[str, Any] = field(default_factory=dict)
     source_id: str | None = None
+    status: str | None = None
 
     @property
     def deleted(self) -> bool:
         """Whether the sender took it back (Chatwoot then replaces the content)."""
         return bool(self.content_attributes.get("deleted"))
+
+    @property
+    def ours(self) -> bool:
+        """Whether crm_sync wrote it. A customer cannot mark a message; whoever could must not silence customers."""
+        return self.direction is not Direction.INCOMING and bool(self.content_attributes.get(OWN_MARKER))
 
 
 @dataclass(frozen=True, slots=True)

@@ -26,10 +26,11 @@ from crm_sync.chatwoot import fields as f, payloads
 from crm_sync.chatwoot.answers import content, odd
 from crm_sync.chatwoot.attributes import merged, writing
 from crm_sync.chatwoot.cache import Cached
+from crm_sync.chatwoot.files import Files
 from crm_sync.chatwoot.noise import MARKER, SOURCE_PREFIX
 from crm_sync.chatwoot.records import Inbox, Membership, Profile, Webhook
 from crm_sync.chatwoot.schemas import ACTIVITY
-from crm_sync.crms.base import AttributeDefinition
+from crm_sync.crms.base import AttributeDefinition, File
 from crm_sync.crms.http import Transport
 from crm_sync.errors import Duplicate, PayloadError
 from crm_sync.events import Agent, Contact, Conversation, Message, Status
@@ -72,6 +73,7 @@ class ChatwootClient:
         self.account_id = account_id
         self._token = api_token
         self._transport = transport or Transport(url, system="Chatwoot", timeouts_s=timeouts_s)
+        self._files = Files(url, timeouts_s=timeouts_s)
         self._base = f"/api/v1/accounts/{account_id}"
         self._inboxes = Cached(self.inboxes, keep_s=KEEP_S, clock=clock)
         self._agents = Cached(self._fetch_agents, keep_s=KEEP_S, clock=clock)
@@ -291,6 +293,10 @@ class ChatwootClient:
         return self.create_message(
             conversation_id, text, key=key, private=True, app_id=app_id, look_first=look_first
         )
+
+    def download(self, url: str, limit_bytes: int) -> File:
+        """The file at an attachment's address, fetched without our token (see files)."""
+        return self._files.download(url, limit_bytes)
 
     # -- inboxes and agents ----------------------------------------------------------------------------------
 

@@ -10,10 +10,10 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from typing import Any
 
-from crm_sync.events import Change, Direction, Event, EventName, Message, SenderKind
+from crm_sync.events import OWN_MARKER, Change, Direction, Event, EventName, Message, SenderKind
 
-#: The key in ``content_attributes`` that marks the messages we write; Chatwoot keeps and returns it.
-MARKER = "crm_sync"
+#: See events.
+MARKER = OWN_MARKER
 #: What the ``source_id`` of our private notes begins with (contracts: message_create_private_note).
 SOURCE_PREFIX = "crm-sync:"
 
@@ -46,10 +46,9 @@ def noise(event: Event, *, own_keys: Collection[str], profile_id: int | None) ->
 
 
 def _message_noise(message: Message, profile_id: int | None) -> tuple[str, str] | None:
-    # A customer cannot mark a message; whoever could (an API inbox) must not make us deaf to customers.
     if message.direction is Direction.INCOMING:
         return None
-    if message.content_attributes.get(MARKER):
+    if message.ours:
         return "own_echo", "This message was written by crm_sync itself."
     by_us = message.sender.kind is SenderKind.AGENT and message.sender.id == profile_id is not None
     if message.private and by_us and (message.source_id or "").startswith(SOURCE_PREFIX):

@@ -164,6 +164,7 @@ def _read_message(name: EventName, payload: Mapping[str, Any]) -> Event:
         around = load_conversation(_with_customer(raw, payload))
     except ValidationError as error:
         raise ValidationError({"conversation": error.messages}) from error
+    copy = _copy(found, raw)
     inbox = payload.get("inbox")
     if isinstance(inbox, Mapping):
         around = replace(
@@ -175,8 +176,8 @@ def _read_message(name: EventName, payload: Mapping[str, Any]) -> Event:
         name=name,
         contact=around.contact,
         conversation=around,
-        message=replace(found, conversation_id=around.id),
-        occurred_at=_message_time(name, found, raw),
+        message=replace(found, conversation_id=around.id, status=found.status or f.text(copy.get("status"))),
+        occurred_at=_message_time(name, found, copy),
         account_id=_account_id(payload),
     )
 
@@ -203,13 +204,19 @@ def _with_customer(raw: Mapping[str, Any], payload: Mapping[str, Any]) -> Mappin
     return {**raw, "meta": {**known, "sender": payload["sender"]}}
 
 
-def _message_time(name: EventName, found: Message, conversation: Mapping[str, Any]) -> datetime:
+def _copy(found: Message, conversation: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The conversation's copy of the same message, if it is the last public one. It says more than the message."""
+    messages = conversation.get("messages")
+    for copy in messages if isinstance(messages, list) else []:
+        if isinstance(copy, Mapping) and f.whole(copy.get("id")) == found.id:
+            return copy
+    return {}
+
+
+def _message_time(name: EventName, found: Message, copy: Mapping[str, Any]) -> datetime:
     """When it happened. The time of an update stands only in the conversation's copy of the same message."""
     if name is EventName.MESSAGE_UPDATED:
-        messages = conversation.get("messages")
-        for copy in messages if isinstance(messages, list) else []:
-            if isinstance(copy, Mapping) and f.whole(copy.get("id")) == found.id:
-                return f.moment(copy.get("updated_at")) or found.created_at
+        return f.moment(copy.get("updated_at")) or found.created_at
     return found.created_at
 
 

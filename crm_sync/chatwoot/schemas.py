@@ -78,6 +78,7 @@ class MessageSchema(_Schema):
     content_type = f.Text()
     content_attributes = f.Object()
     source_id = f.Text()
+    status = f.Text()
 
 
 class ConversationSchema(_Schema):

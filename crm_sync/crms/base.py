@@ -28,7 +28,7 @@ from crm_sync.events import (
     Status,
 )
 
-LocalType = Literal["contact", "conversation", "message", "remote"]
+LocalType = Literal["contact", "conversation", "message", "attachment", "remote"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,6 +91,15 @@ class HookView:
 LinkLookup = Callable[[Local, str], Link | None]
 
 
+@dataclass(frozen=True, slots=True)
+class File:
+    """A file that was fetched."""
+
+    name: str
+    mime: str
+    content: bytes = field(repr=False)
+
+
 class Chatwoot(Protocol):
     """What a processor may ask Chatwoot. Every call may raise an ApiError."""
 
@@ -112,6 +121,14 @@ class Chatwoot(Protocol):
 
     def latest_messages(self, conversation_id: int) -> Sequence[Message]:
         """The newest messages of a conversation (up to 20), oldest first, activities left out."""
+        ...
+
+    def download(self, url: str, limit_bytes: int) -> File:
+        """The file at an attachment's address.
+
+        Raises NotFound when Chatwoot has it no longer, and Rejected when it is larger than the limit or would have to
+        be fetched from where no file of Chatwoot's can be.
+        """
         ...
 
     def inbox_name(self, inbox_id: int) -> str | None:
@@ -174,6 +191,10 @@ class Port(Protocol):
 
     def agree(self, link: Link, **state: Any) -> Link:
         """Remember that both sides now agree on these keys (merged into what was agreed before)."""
+        ...
+
+    def move(self, link: Link, remote: Remote) -> Link:
+        """From now on the link leads to another CRM record, which is there already; what was agreed is the other's."""
         ...
 
     def forget(self, link: Link) -> None:

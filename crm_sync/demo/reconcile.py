@@ -26,6 +26,9 @@ _REQUESTER = 1
 _MARKER = re.compile(r"crm-sync/[^/\s]+/(\d+)/(conversation|message)/(\d+)/(?:first/(\d+)/)?")
 _BREAK = re.compile(r"<br\s*/?>|</(?:p|li|ul|div)>", re.IGNORECASE)
 _TAG = re.compile(r"<[^>]*>")
+#: The marks of markdown that the agents of the sandbox's day use.
+_MARKS = re.compile(r"\*\*|^\d+\. ", re.MULTILINE)
+_INCOMING = 0
 
 Dump = Mapping[str, Any]
 Kind = Literal["lost", "duplicate", "out_of_order"]
@@ -172,6 +175,12 @@ def written(conversation: Mapping[str, Any]) -> list[Mapping[str, Any]]:
 def visible(content: str) -> str:
     """What a reader sees of an HTML content, its white space made one."""
     return _plain(html.unescape(_TAG.sub("", _BREAK.sub(" ", content))))
+
+
+def _said(message: Mapping[str, Any]) -> str:
+    """What a reader is to see of a message: an agent's text is markdown, of which the marks are not seen."""
+    text = message["content"] or ""
+    return _plain(text if message["message_type"] == _INCOMING else _MARKS.sub("", text))
 
 
 def _is_written(message: Mapping[str, Any]) -> bool:
@@ -362,7 +371,7 @@ class _Comparison:
                 self._found(
                     "duplicate", f"message {number} is in ticket {place.ticket}, which is not its own"
                 )
-            if _plain(message["content"] or "") not in place.text:
+            if _said(message) not in place.text:
                 self._found("lost", f"the text of message {number} is not what ticket {place.ticket} shows")
 
     def _order(self, conversation: int, ticket: int) -> None:

@@ -87,6 +87,7 @@ class JournalPort:
         self._began = now()
         self._claimed_at: dict[int, datetime] = {}
         self._links: dict[LinkKey, tuple[int, Link]] = {}
+        self._forgotten: set[LinkKey] = set()
 
     @property
     def now(self) -> datetime:
@@ -151,14 +152,24 @@ class JournalPort:
 
     def agree(self, link: Link, **state: Any) -> Link:
         """See Port.agree."""
-        row_id, _ = self._links[link.local, link.remote_type]
-        agreed = {**link.agreed, **state}
+        row_id, latest = self._links[link.local, link.remote_type]
+        # What was agreed since the caller got hold of the link is not to be lost.
+        agreed = {**latest.agreed, **state}
         self._later(row_id, agreed=agreed)
         return self._remember(row_id, replace(link, agreed=agreed))
+
+    def move(self, link: Link, remote: Remote) -> Link:
+        """See Port.move."""
+        row_id, _ = self._links[link.local, link.remote_type]
+        agreed = dict(remote.agreed)
+        self._later(row_id, remote_id=remote.id, url=remote.url, agreed=agreed)
+        moved = replace(link, remote_id=remote.id, url=remote.url, agreed=agreed, created=False)
+        return self._remember(row_id, moved)
 
     def forget(self, link: Link) -> None:
         """See Port.forget."""
         row_id, _ = self._links.pop((link.local, link.remote_type))
+        self._forgotten.add((link.local, link.remote_type))
         self._rows.pop((link.local.type, link.local.id, link.remote_type), None)
         self._release(row_id)
 
@@ -306,7 +317,9 @@ class JournalPort:
         return link
 
     def _row(self, local: Local, remote_type: str) -> LinkRow | None:
-        """The link as it was loaded with the event, or as it is."""
+        """The link as it was loaded with the event, or as it is; none where it was forgotten since."""
+        if (local, remote_type) in self._forgotten:
+            return None
         if (local.type, local.id) in self._loaded:
             return self._rows.get((local.type, local.id, remote_type))
         with self._store.read() as session:

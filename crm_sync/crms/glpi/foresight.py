@@ -9,28 +9,28 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from crm_sync.crms.base import HookView, LinkKey, LinkLookup, Local
-from crm_sync.crms.glpi import mapping
-from crm_sync.crms.glpi.work import FOLLOWUP, TICKET, USER
+from crm_sync.crms.glpi import attributes, mapping
+from crm_sync.crms.glpi.work import CONTACT, FOLLOWUP, TICKET, USER
 from crm_sync.events import Conversation, Direction, Event
 
 
 def foresees(event: Event, hook: HookView, link: LinkLookup) -> Sequence[LinkKey]:
     """The one record the event will make, if any: the first that is missing, for the next may never be made."""
     if event.conversation is None:
-        return _user(event, link)
+        return _person(event, hook, link) if attributes.is_synced(event.contact) else ()
     if not hook.settings["enable_ticket_sync"]:
         return ()
     if link(Local("conversation", event.conversation.id), TICKET) is None:
-        return _user(event, link) or _ticket(event.conversation)
+        return _person(event, hook, link) or _ticket(event.conversation)
     return _followup(event, event.conversation, hook, link)
 
 
-def _user(event: Event, link: LinkLookup) -> Sequence[LinkKey]:
+def _person(event: Event, hook: HookView, link: LinkLookup) -> Sequence[LinkKey]:
     contact = event.conversation.contact if event.conversation is not None else event.contact
-    local = Local("contact", contact.id)
-    if link(local, USER) is not None or not mapping.is_identifiable(contact):
+    local, kind = Local("contact", contact.id), CONTACT if hook.settings["use_contact"] else USER
+    if link(local, kind) is not None or not mapping.is_identifiable(contact):
         return ()
-    return ((local, USER),)
+    return ((local, kind),)
 
 
 def _ticket(conversation: Conversation) -> Sequence[LinkKey]:

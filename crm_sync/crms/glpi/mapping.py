@@ -1,4 +1,4 @@
-"""Chatwoot's records as GLPI's fields, and which of GLPI's users a contact is. Pure functions: no call, no clock.
+"""Chatwoot's records as GLPI's fields. Pure functions: no call, no clock.
 
 Names are plain texts and are sent as they are; what is HTML is made in :mod:`crm_sync.crms.glpi.content`.
 """
@@ -7,8 +7,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping
 from typing import Any
 
 import phonenumbers
@@ -25,6 +24,29 @@ STATUS = {
     Status.SNOOZED: PENDING,
     Status.RESOLVED: SOLVED,
 }
+
+#: A ticket's state as a conversation's.
+CONVERSATION_STATUS = {
+    NEW: Status.OPEN,
+    PROCESSING: Status.OPEN,
+    PLANNED: Status.OPEN,
+    PENDING: Status.PENDING,
+    SOLVED: Status.RESOLVED,
+    CLOSED: Status.RESOLVED,
+}
+
+#: GLPI's names of a ticket's states.
+STATUS_NAMES = {
+    NEW: "New",
+    PROCESSING: "Processing (assigned)",
+    PLANNED: "Processing (planned)",
+    PENDING: "Pending",
+    SOLVED: "Solved",
+    CLOSED: "Closed",
+}
+
+#: A ticket's priority (1 to 6, Major) as a conversation's.
+CONVERSATION_PRIORITY = {1: "low", 2: "low", 3: "medium", 4: "high", 5: "urgent", 6: "urgent"}
 
 #: Urgency and impact for a conversation's priority; GLPI makes its own priority from the two.
 PRIORITY = {"urgent": 5, "high": 4, "medium": 3, "low": 2, None: 3}
@@ -76,13 +98,14 @@ def split_name(name: str | None) -> tuple[str, str]:
 
 def international(number: str | None, region: str | None = None) -> str:
     """A telephone number in international form; what is not a valid number stays as it is."""
-    parsed = _parsed(number, region)
+    parsed = parsed_number(number, region)
     if parsed is None or not phonenumbers.is_valid_number(parsed):
         return (number or "")[:NAME_LIMIT]
     return phonenumbers.format_number(parsed, phonenumbers.PhoneNumberFormat.INTERNATIONAL)
 
 
-def _parsed(number: str | None, region: str | None) -> phonenumbers.PhoneNumber | None:
+def parsed_number(number: str | None, region: str | None) -> phonenumbers.PhoneNumber | None:
+    """What a text says as a telephone number; None where it does not look like one."""
     try:
         # 00 stands for the plus nearly everywhere, but not in every country's rules.
         return phonenumbers.parse(re.sub(r"^\s*00", "+", number), region) if number else None
@@ -110,6 +133,41 @@ def _is_empty(value: Any) -> bool:
     return value is None or (isinstance(value, str | dict | list) and not value)
 
 
+def contact_fields(contact: Contact, region: str | None = None) -> dict[str, Any]:
+    """What a contact says of its GLPI Contact; an empty text for what it does not (or no longer) say."""
+    phone = international(contact.phone_number, region)
+    return {
+        "name": (contact.name or "").strip()[:NAME_LIMIT],
+        "firstname": split_name(contact.name)[0],
+        "phone": phone,
+        "mobile": phone,
+        "email": contact.email or "",
+        "comment": comment(contact.additional_attributes),
+    }
+
+
+def contact_input(fields: Mapping[str, Any], mark: str | None) -> dict[str, Any]:
+    """The body for creating or changing a GLPI Contact from (some of) its fields.
+
+    ``mark`` tells which of Chatwoot's contacts it was made for; it stands in a line of its own, below what the comment
+    says. The JSON above is one line, so nobody's attributes can pass for it.
+    """
+    if mark is None or "comment" not in fields:
+        return dict(fields)
+    said = str(fields["comment"])
+    return {**fields, "comment": f"{said}\n{mark}" if said else mark}
+
+
+def is_marked(comment_text: str, mark: str) -> bool:
+    """Whether the comment of a GLPI Contact tells that it was made for the contact of this marker."""
+    return mark in (line.strip() for line in comment_text.split("\n"))
+
+
+def changes(agreed: Mapping[str, Any], fields: Mapping[str, Any]) -> dict[str, Any]:
+    """The fields that are to be written; what was never agreed on counts as empty."""
+    return {key: value for key, value in fields.items() if (agreed.get(key) or None) != (value or None)}
+
+
 def email_input(email: str) -> dict[str, Any]:
     """How an address is added to a user: under a negative key, since others name rows of anybody's."""
     return {"_useremails": {"-1": email}, "_default_email": -1} if email else {}
@@ -121,142 +179,7 @@ def user_input(fields: Mapping[str, Any]) -> dict[str, Any]:
     return {**columns, **email_input(str(fields.get("email") or ""))}
 
 
-# -- finding people ------------------------------------------------------------------------------------------------
-
-_LOGIN, _ID, _EMAIL, _PHONE, _ACTIVE, _PHONE2, _MOBILE = 1, 2, 5, 6, 8, 10, 11
-
-#: The columns that ``choose_user`` reads.
-USER_DISPLAY = (_LOGIN, _ID, _EMAIL, _PHONE, _ACTIVE, _PHONE2, _MOBILE)
-
-#: Fewer digits than this are in too many numbers to be looked for with anything between them.
-SHORTEST_NUMBER = 6
-
-_ENCODED = {"&#60;": "<", "&#62;": ">", "&#38;": "&"}
-
-
-@dataclass(frozen=True, slots=True)
-class FoundUser:
-    """A user that is the contact. ``own`` tells that it was made for it, by the login that only we give."""
-
-    id: int
-    own: bool
-
-
-def user_criteria(contact: Contact, login_name: str, region: str | None = None) -> list[dict[str, Any]]:
-    """One search for everybody who may be this contact: by login, by e-mail, by telephone however it is written.
-
-    Anchored ``contains``: ``equals`` never matches an address (contracts/glpi: search-user-email-equals). A number is
-    looked for by its digits with anything between them. What is found too much, ``choose_user`` leaves out.
-    """
-    wanted = [(_LOGIN, f"^{login_name}$")]
-    wanted += [(_EMAIL, f"^{form}$") for form in _forms(contact.email or "")]
-    digits = _national_digits(contact.phone_number, region)
-    if digits:
-        number = "%".join(digits) if len(digits) >= SHORTEST_NUMBER else f"^{digits}$"
-        wanted += [(field, number) for field in (_PHONE, _PHONE2, _MOBILE)]
-    return [
-        {**({"link": "OR"} if index else {}), "field": field, "searchtype": "contains", "value": value}
-        for index, (field, value) in enumerate(wanted)
-    ]
-
-
-def _forms(text: str) -> Iterator[str]:
-    """A text as GLPI may hold it: as it is, and as a GLPI 10 encoded it before it became an 11."""
-    if text:
-        yield text
-    encoded = text.replace("&", "&#38;").replace("<", "&#60;").replace(">", "&#62;")
-    if encoded != text:
-        yield encoded
-
-
-def _national_digits(number: str | None, region: str | None) -> str:
-    parsed = _parsed(number, region)
-    if parsed is not None:
-        return phonenumbers.national_significant_number(parsed)
-    return re.sub(r"\D", "", number or "")
-
-
-def choose_user(
-    rows: Sequence[Mapping[str, Any]],
-    contact: Contact,
-    login_name: str,
-    *,
-    region: str | None = None,
-    never: int | None = None,
-) -> FoundUser | None:
-    """Which of the users found is the contact: ours by login, else by e-mail, else by telephone; the oldest first.
-
-    Never one that is switched off, nor ``never``: the account we work as, whose own tickets GLPI reopens. A telephone
-    is proof only where addresses do not contradict: a number can be shared by people with addresses of their own.
-    """
-    ranked: list[tuple[int, int]] = []
-    for row in rows:
-        rank = _rank(row, contact, login_name, region)
-        if rank is not None and is_active(row) and int(row[str(_ID)]) != never:
-            ranked.append((rank, int(row[str(_ID)])))
-    if not ranked:
-        return None
-    rank, number = min(ranked)
-    return FoundUser(number, own=rank == 0)
-
-
-def is_active(row: Mapping[str, Any]) -> bool:
-    """Whether the user in a row of a search is switched on."""
-    return str(row.get(str(_ACTIVE), 1)) != "0"
-
-
-def has_login(row: Mapping[str, Any], login_name: str) -> bool:
-    """Whether the user in a row of a search has this login."""
-    return str(row.get(str(_LOGIN), "")).lower() == login_name.lower()
-
-
-def _rank(row: Mapping[str, Any], contact: Contact, login_name: str, region: str | None) -> int | None:
-    addresses = {_decoded(address).lower() for address in _texts(row.get(str(_EMAIL)))}
-    if has_login(row, login_name):
-        return 0
-    if contact.email and contact.email.lower() in addresses:
-        return 1
-    wanted = _dialled(contact.phone_number, region)
-    numbers = [text for field in (_PHONE, _PHONE2, _MOBILE) for text in _texts(row.get(str(field)))]
-    near = region or _region_of(contact.phone_number)
-    same = wanted and any(_dialled(number, near) == wanted for number in numbers)
-    return 2 if same and not (contact.email and addresses) else None
-
-
-def _dialled(number: str | None, region: str | None) -> str:
-    """What is dialled: the number in E.164, or the digits of what is no number."""
-    parsed = _parsed(number, region)
-    if parsed is not None:
-        return phonenumbers.format_number(parsed, phonenumbers.PhoneNumberFormat.E164)
-    return re.sub(r"\D", "", number or "")
-
-
-def _region_of(number: str | None) -> str | None:
-    """The country of an international number: people there write theirs without its code."""
-    parsed = _parsed(number, None)
-    return phonenumbers.region_code_for_number(parsed) if parsed is not None else None
-
-
-def _texts(value: Any) -> list[str]:
-    """A column of a search row as a list: GLPI gives one value bare, several as a list that may hold null."""
-    values = value if isinstance(value, list) else [value]
-    return [str(item) for item in values if item]
-
-
-def _decoded(text: str) -> str:
-    """A text of a search as it was meant: GLPI 10 keeps the three special characters encoded."""
-    for code, character in _ENCODED.items():
-        text = text.replace(code, character)
-    return text
-
-
 # -- tickets -------------------------------------------------------------------------------------------------------
-
-
-def ticket_state(conversation: Conversation) -> dict[str, Any]:
-    """The part of a ticket that follows its conversation."""
-    level = PRIORITY.get(conversation.priority, PRIORITY[None])
-    return {"status": status(conversation), "urgency": level, "impact": level}
 
 
 def status(conversation: Conversation) -> int:
@@ -267,20 +190,23 @@ def status(conversation: Conversation) -> int:
     return STATUS[conversation.status]
 
 
-def title(conversation: Conversation) -> str:
-    """The ticket's name."""
-    return f"Conversation #{conversation.id}"
+def says_the_same(conversation: Conversation, ticket_status: int) -> bool:
+    """Whether a ticket in this status is as its conversation says; one that is snoozed is pending in GLPI."""
+    if status(conversation) == ticket_status:
+        return True
+    return CONVERSATION_STATUS.get(ticket_status) is conversation.status
 
 
 def ticket_url(api_url: str, ticket_id: str) -> str:
     """Where people open a ticket."""
-    return f"{_web_url(api_url)}/front/ticket.form.php?id={ticket_id}"
+    return f"{web_url(api_url)}/front/ticket.form.php?id={ticket_id}"
 
 
-def user_url(api_url: str, user_id: str) -> str:
-    """Where people open a user."""
-    return f"{_web_url(api_url)}/front/user.form.php?id={user_id}"
+def person_url(api_url: str, itemtype: str, person_id: str) -> str:
+    """Where people open a user or a contact."""
+    return f"{web_url(api_url)}/front/{itemtype.lower()}.form.php?id={person_id}"
 
 
-def _web_url(api_url: str) -> str:
+def web_url(api_url: str) -> str:
+    """Where people open GLPI itself."""
     return re.sub(r"/(apirest\.php|api\.php(/v1)?)/?$", "", api_url)

@@ -19,9 +19,12 @@ from crm_sync.crms.glpi.work import TICKET
 #: Rows of one page: as many as GLPI announces to give at once.
 PAGE = 1000
 
-#: How far before its watermark a pull begins. Well over an hour: when summer time ends, GLPI's dates repeat one, and its
-#: clock is known to some minutes only.
+#: How far before its watermark a pull begins. Well over an hour: when summer time ends GLPI's dates repeat one, and
+#: its clock is known to some minutes only.
 OVERLAP = timedelta(minutes=70)
+
+#: A ticket that changed this recently may have changed again since it was read: GLPI tells full seconds.
+FRESH = timedelta(seconds=2)
 
 _ID, _URGENCY, _IMPACT, _STATUS, _CHANGED, _EDITOR = 2, 10, 11, 12, 19, 64
 _DISPLAY = (_ID, _URGENCY, _IMPACT, _STATUS, _CHANGED, _EDITOR)
@@ -47,10 +50,10 @@ def changes(client: GlpiClient, hook: HookView, start: PullFrom) -> Iterator[Pul
         news = news or reached > before
         # After the last page everything is known that changed until now.
         watermark = max(watermark, min(clock, reached if len(rows) == PAGE else clock))
-        yield PulledPage(tuple(_record(row, hook) for row in rows), watermark)
+        yield PulledPage(tuple(_record(row, hook, clock) for row in rows), watermark)
     if news or start.last is None or _hour(start.last) != _hour(start.now):
         for rows in _pages(client, hook, watermark - OVERLAP, binned=True):
-            yield PulledPage(tuple(_record(row, hook, binned=True) for row in rows), watermark)
+            yield PulledPage(tuple(_record(row, hook, clock, binned=True) for row in rows), watermark)
 
 
 def _pages(
@@ -95,19 +98,22 @@ def _sorting(hook: HookView) -> dict[str, Any]:
     return {"sort[0]": _CHANGED, "sort[1]": _ID, "order[0]": "ASC", "order[1]": "ASC"}
 
 
-def _record(row: Mapping[str, Any], hook: HookView, *, binned: bool = False) -> PulledRecord:
+def _record(row: Mapping[str, Any], hook: HookView, clock: datetime, *, binned: bool = False) -> PulledRecord:
     """A ticket as far as it may be news. What only we have changed is none: both sides have agreed on that."""
     changed = str(row[str(_CHANGED)])
-    state: dict[str, Any] = {"binned": 1 if binned else None}
+    # It may change once more within the same second, and would look the same: it is looked at again.
+    version = f"{changed}~{clock:%H:%M:%S}" if _moment(row) > clock - FRESH else changed
+    state: dict[str, Any] = {"binned": binned}
     if not binned:
         state |= {
             "status": row.get(str(_STATUS)),
             "urgency": row.get(str(_URGENCY)),
             "impact": row.get(str(_IMPACT)),
         }
-        if row.get(str(_EDITOR)) != hook.facts.get("login"):
+        # Nobody: it is as we have opened it.
+        if row.get(str(_EDITOR)) not in {None, "", hook.facts.get("login")}:
             state["changed"] = changed
-    return PulledRecord(TICKET, str(row[str(_ID)]), changed, state)
+    return PulledRecord(TICKET, str(row[str(_ID)]), version, state)
 
 
 def _moment(row: Mapping[str, Any]) -> datetime:

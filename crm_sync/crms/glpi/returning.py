@@ -1,18 +1,18 @@
 """What technicians write in GLPI, as the text of a Chatwoot message. Pure functions: no call, no clock.
 
-GLPI keeps whatever HTML it is sent, scripts too (contracts/glpi: ticket-get-script). What comes out here is Markdown made
-of what is safe: words, lists, quotes, and links to the web. Pictures and documents become links into GLPI.
+GLPI keeps whatever HTML it is sent, scripts too (contracts/glpi: ticket-get-script). What comes out here is Markdown
+made of what is safe: words, lists, quotes, and links to the web. Pictures and documents become links into GLPI.
 """
 
 from __future__ import annotations
 
 import html
 import re
-from typing import Any
+from collections.abc import Sequence
 from urllib.parse import urljoin
 
 import nh3
-from markdownify import MarkdownConverter
+from markdownify import markdownify
 
 #: Longest text Chatwoot takes in a message, in characters, with room for a heading.
 TEXT_LIMIT = 149_000
@@ -28,19 +28,18 @@ _WEB = {"http", "https", "mailto"}
 _ENCODED = re.compile(r"^\s*&lt;[a-z!]", re.IGNORECASE)
 
 
-class _Converter(MarkdownConverter):  # type: ignore[misc]  # it ships no types
-    """Markdown with links into GLPI where GLPI wrote relative ones."""
+#: A picture as it comes out of the sanitiser.
+_PICTURE = re.compile(r"<img\b([^>]*)>")
+_GIVEN = re.compile(r'(src|alt)="([^"]*)"')
 
-    def convert_a(self, el: Any, text: str, parent_tags: Any) -> str:
-        """A link."""
-        el["href"] = urljoin(self.options["base_url"], el.get("href") or "")
-        return str(super().convert_a(el, text, parent_tags))
 
-    def convert_img(self, el: Any, text: str, parent_tags: Any) -> str:  # noqa: ARG002 - the library's shape
-        """A picture: only who is logged in to GLPI may see it, so it is a link."""
-        target = urljoin(self.options["base_url"], el.get("src") or "")
-        label = " ".join((el.get("alt") or "image").split()).replace("]", "")
-        return f"[{label}]({target})"
+def message(text: str, files: Sequence[tuple[str, str]], *, author: str | None, heading: str) -> str:
+    """A message of Chatwoot: for agents with who wrote it, and with links to files (name, address)."""
+    parts = [f"**{author}** (GLPI):"] if author else []
+    parts += [text] if text else []
+    if files:
+        parts.append("\n".join([heading, *(f"- [{name}]({url})" for name, url in files)]))
+    return "\n\n".join(parts)
 
 
 def markdown(content: str, base_url: str) -> str:
@@ -49,7 +48,21 @@ def markdown(content: str, base_url: str) -> str:
     if not re.search(r"<[a-z!/]", text, re.IGNORECASE):
         # No tag at all: GLPI shows its lines as they are.
         text = html.escape(text, quote=False).replace("\n", "<br>")
-    clean = nh3.clean(text, tags=_TAGS, attributes=_ATTRIBUTES, url_schemes=_WEB, link_rel=None)
-    converter = _Converter(base_url=base_url, bullets="-", heading_style="ATX", newline_style="BACKSLASH")
-    found = str(converter.convert(clean))
+    clean = nh3.clean(
+        text,
+        tags=_TAGS,
+        attributes=_ATTRIBUTES,
+        url_schemes=_WEB,
+        link_rel=None,
+        attribute_filter=lambda _tag, name, value: value if name == "alt" else urljoin(base_url, value),
+    )
+    linked = _PICTURE.sub(_as_link, clean)
+    found = markdownify(linked, bullets="-", heading_style="ATX", newline_style="BACKSLASH")
     return re.sub(r"\n{3,}", "\n\n", found).strip()[:TEXT_LIMIT]
+
+
+def _as_link(picture: re.Match[str]) -> str:
+    """A picture as a link: only who is logged in to GLPI may see it."""
+    given = dict(_GIVEN.findall(picture[1]))
+    label = " ".join(given.get("alt", "").split()) or "image"
+    return f'<a href="{given["src"]}">{label}</a>' if given.get("src") else label

@@ -19,6 +19,7 @@ from email.utils import parsedate_to_datetime
 from typing import Any
 
 from crm_sync.crms.glpi.answers import SYSTEM, SessionOver, read_answer
+from crm_sync.crms.glpi.lookups import Lookups
 from crm_sync.crms.http import SAFE_METHODS, Response, Transport
 from crm_sync.errors import ApiError, Rejected, Retriable, ServerFault
 
@@ -72,6 +73,7 @@ class GlpiSession:
         self._refused: ApiError | None = None
         self._offset: _Offset | None = None
         self._measuring = threading.Lock()
+        self.lookups = Lookups(clock)
 
     # -- the session ---------------------------------------------------------------------------------------------
 
@@ -254,3 +256,7 @@ class GlpiSession:
     def local_date(self, moment: datetime) -> str:
         """A time as GLPI takes it: naive, full seconds, in its server's zone."""
         return f"{moment.astimezone(UTC) + self.utc_offset():%Y-%m-%d %H:%M:%S}"
+
+    def utc_date(self, date: str) -> datetime:
+        """A date of GLPI's as a time. Raises ValueError for what is none."""
+        return datetime.fromisoformat(date).replace(tzinfo=UTC) - self.utc_offset()

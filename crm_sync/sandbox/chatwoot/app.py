@@ -16,6 +16,7 @@ from crm_sync.sandbox.chatwoot import (
     conversations_api,
     problems,
     shapes,
+    storage,
 )
 from crm_sync.sandbox.chatwoot.sandbox import ChatwootSandbox
 from crm_sync.sandbox.server import CallLog, add_control, install_faults, lose, refuse
@@ -66,6 +67,7 @@ def create_app(
     conversations_api.register(api, sandbox)
     app.register_blueprint(api)
     app.register_blueprint(control.blueprint(sandbox))
+    app.register_blueprint(storage.blueprint(sandbox))
     sandbox.calls = CallLog(app)
     sandbox.faults = install_faults(
         app, latency_ms=latency_ms, fail_rate=fail_rate, seed=seed, faults=(refuse, lose, throttled)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 import uuid
 from collections.abc import Iterable, Mapping
 from typing import Any
@@ -9,9 +10,6 @@ from urllib.parse import quote
 
 from crm_sync.sandbox.chatwoot.records import INCOMING, ContactRow, InboxRow
 from crm_sync.sandbox.chatwoot.state import State
-
-#: Where the files of the sandbox would be; nothing answers there.
-_FILES = "https://chat.example.com/rails/active_storage"
 
 _TYPES = {
     "image": ("image/jpeg", "jpg"),
@@ -68,7 +66,8 @@ def message_source_id(state: State, inbox: InboxRow, message_id: int, message_ty
 def email_attributes(contact: ContactRow, content: str | None, *, subject: str | None) -> dict[str, Any]:
     """What an incoming e-mail carries in ``content_attributes``."""
     text = content or ""
-    html = f'<div dir="auto">{text}</div>'
+    lines = html.escape(text, quote=False).replace("\n", "<br>")
+    page = f'<div dir="auto">{lines}</div>'
     return {
         "email": {
             "bcc": None,
@@ -77,7 +76,7 @@ def email_attributes(contact: ContactRow, content: str | None, *, subject: str |
             "date": None,
             "from": [contact.email],
             "headers": None,
-            "html_content": {"full": html, "reply": html, "quoted": html},
+            "html_content": {"full": page, "reply": page, "quoted": page},
             "in_reply_to": None,
             "message_id": None,
             "multipart": True,
@@ -92,8 +91,8 @@ def email_attributes(contact: ContactRow, content: str | None, *, subject: str |
 def attachments(state: State, message_id: int, items: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
     """The rows of files, places and cards (app/models/attachment.rb).
 
-    A file is given as ``{"file_type": "image", "name": "label.jpg"}``, a place with its ``coordinates_*`` and
-    ``fallback_title``, a card with ``fallback_title`` and ``meta``.
+    A file is given as ``{"file_type": "image", "name": "label.jpg", "content": b"..."}``, a place with its
+    ``coordinates_*`` and ``fallback_title``, a card with ``fallback_title`` and ``meta``.
     """
     return [_attachment(state, message_id, dict(item)) for item in items]
 
@@ -109,11 +108,15 @@ def _attachment(state: State, message_id: int, item: dict[str, Any]) -> dict[str
         return found | {"fallback_title": item.get("fallback_title"), "meta": item.get("meta") or {}}
     content_type, extension = _TYPES.get(kind, _TYPES["file"])
     name = str(item.get("name") or f"{kind}.{extension}")
+    content = item.get("content") or f"{name} of attachment {number}".encode()
+    mime = str(item.get("content_type") or content_type)
+    state.files[number] = (content, mime)
+    files = f"{state.public_url}/rails/active_storage"
     found |= {
         "extension": name.rpartition(".")[2] if "." in name else extension,
-        "content_type": item.get("content_type") or content_type,
-        "data_url": f"{_FILES}/blobs/redirect/sandbox--{number}/{quote(name)}",
-        "thumb_url": f"{_FILES}/representations/redirect/sandbox--{number}/{quote(name)}"
+        "content_type": mime,
+        "data_url": f"{files}/blobs/redirect/sandbox--{number}/{quote(name)}",
+        "thumb_url": f"{files}/representations/redirect/sandbox--{number}/{quote(name)}"
         if kind == "image"
         else "",
         "file_size": item.get("file_size") or 48_211,

@@ -395,6 +395,8 @@ class ChatwootSandbox:
             row = self.state.message(message_id)
             row.content = "This message was deleted"
             row.content_attributes = {"deleted": True}
+            for item in row.attachments:
+                self.state.files.pop(int(item["id"]), None)
             row.attachments = []
             row.updated_at = self.state.tick()
             self._emit_message("message_updated", row)
@@ -405,6 +407,16 @@ class ChatwootSandbox:
         with self.state.lock:
             row = self.state.message(message_id)
             row.content = content
+            row.updated_at = self.state.tick()
+            self._emit_message("message_updated", row)
+            return row
+
+    def fail_message(self, message_id: int, error: str) -> MessageRow:
+        """The channel says that a message never reached the customer."""
+        with self.state.lock:
+            row = self.state.message(message_id)
+            row.status = "failed"
+            row.content_attributes = {**row.content_attributes, "external_error": error}
             row.updated_at = self.state.tick()
             self._emit_message("message_updated", row)
             return row

@@ -34,6 +34,10 @@ class State:
     def __init__(self, *, account_id: int, seed: int, now: Callable[[], datetime] = clock.now) -> None:
         self.account_id = account_id
         self.account_name = "Aurora Store"
+        #: Where the outside finds this Chatwoot, and with it the files of messages (FRONTEND_URL).
+        self.public_url = "https://chat.example.com"
+        #: The files by their attachments' ids; one that is not here is gone.
+        self.files: dict[int, tuple[bytes, str]] = {}
         self.lock = threading.RLock()
         self.random = random.Random(seed)
         self.users = {

@@ -9,7 +9,7 @@ from crm_sync.sandbox.glpi.documents import DocumentItemKind, DocumentKind
 from crm_sync.sandbox.glpi.followups import FollowupKind, SolutionKind
 from crm_sync.sandbox.glpi.kinds import EntityKind, FieldUnicityKind, ItemKind, SilentKind, TreeKind
 from crm_sync.sandbox.glpi.schema import LEGACY_FOLLOWUP
-from crm_sync.sandbox.glpi.tickets import ItemTicketKind, TicketKind, TicketTaskKind
+from crm_sync.sandbox.glpi.tickets import ItemTicketKind, TicketKind, TicketTaskKind, TicketTicketKind
 from crm_sync.sandbox.glpi.users import ContactKind, UserEmailKind, UserKind
 from crm_sync.sandbox.glpi.webhooks import WebhookKind
 
@@ -32,6 +32,7 @@ _KINDS: dict[str, ItemKind] = {
         ActorKind("Supplier_Ticket", "suppliers_id"),
         ItemTicketKind("Item_Ticket"),
         TicketTaskKind("TicketTask"),
+        TicketTicketKind("Ticket_Ticket"),
         FollowupKind("ITILFollowup"),
         SolutionKind("ITILSolution"),
         DocumentKind("Document"),

@@ -15,12 +15,15 @@ from typing import Any
 
 from crm_sync.sandbox.glpi import lifecycle, webhooks
 from crm_sync.sandbox.glpi.actors import actors_in, add_actors, drop_missing, has_assignee
-from crm_sync.sandbox.glpi.errors import Refused
+from crm_sync.sandbox.glpi.errors import NOT_ALLOWED, Refused
 from crm_sync.sandbox.glpi.kinds import Context, ItemKind, SilentKind
 from crm_sync.sandbox.glpi.rights import ASSIGNED, CHANGE_PRIORITY
 from crm_sync.sandbox.glpi.schema import Row
 from crm_sync.sandbox.glpi.state import DATETIME_FORMAT, moment
 from crm_sync.sandbox.glpi.text import without_tags
+
+#: How two tickets may be linked; a parent is kept as its son's parent.
+LINK_TO, _, SON_OF, PARENT_OF = range(1, 5)
 
 _TITLE_FROM_CONTENT = 70
 _UNITS = {"minute": "minutes", "hour": "hours", "day": "days"}
@@ -102,6 +105,9 @@ class TicketKind(ItemKind):
         for child in ("Ticket_User", "Group_Ticket", "Supplier_Ticket", "Item_Ticket", "TicketTask"):
             for belonging in ctx.state[child].where("tickets_id", row["id"]):
                 ctx.state[child].delete(belonging)
+        for link in list(ctx.state["Ticket_Ticket"].all()):
+            if row["id"] in (link["tickets_id_1"], link["tickets_id_2"]):
+                ctx.state["Ticket_Ticket"].delete(link)
         for child in ("ITILFollowup", "ITILSolution", "Document_Item"):
             for belonging in ctx.state[child].where("items_id", row["id"]):
                 if belonging["itemtype"] == "Ticket":
@@ -160,3 +166,26 @@ class TicketTaskKind(SilentKind):
 
     def after_add(self, ctx: Context, row: Row, values: Mapping[str, Any]) -> None:
         lifecycle.touch(ctx, ctx.state["Ticket"].rows[row["tickets_id"]], takes_charge=True)
+
+
+class TicketTicketKind(SilentKind):
+    """Links between two tickets: one for a pair, whichever comes first (GLPI's Ticket_Ticket::prepareInputForAdd)."""
+
+    def before_add(self, ctx: Context, columns: Row, values: Mapping[str, Any]) -> None:
+        columns.setdefault("link", LINK_TO)
+        if columns["link"] == PARENT_OF:
+            columns["tickets_id_1"], columns["tickets_id_2"] = (
+                columns["tickets_id_2"],
+                columns["tickets_id_1"],
+            )
+            columns["link"] = SON_OF
+        if ctx.state.get("Ticket", columns.get("tickets_id_2")) is None:
+            raise Refused(NOT_ALLOWED)
+        pair = {columns["tickets_id_1"], columns["tickets_id_2"]}
+        rows = ctx.state["Ticket_Ticket"].all()
+        if len(pair) == 1 or any({row["tickets_id_1"], row["tickets_id_2"]} == pair for row in rows):
+            raise Refused("")
+
+    def after_add(self, ctx: Context, row: Row, values: Mapping[str, Any]) -> None:
+        for column in ("tickets_id_1", "tickets_id_2"):
+            lifecycle.touch(ctx, ctx.state["Ticket"].rows[row[column]])

@@ -46,7 +46,13 @@ def test_a_contact_shows_its_user_and_keeps_its_other_attributes(desk: Desk) -> 
     desk.sync()
 
     row = desk.chatwoot.state.contacts[contact.id]
-    assert row.custom_attributes == {"vip": True, "glpi_user_id": desk.users()[0]["id"], "glpi_entity_id": 0}
+    assert row.custom_attributes == {
+        "vip": True,
+        "glpi_user_id": desk.users()[0]["id"],
+        "glpi_entity_id": 0,
+        "glpi_sync_enabled": True,
+        "glpi_last_sync_at": "2026-11-02T09:00:00Z",
+    }
 
 
 def test_a_contact_nobody_can_be_known_by_is_skipped(desk: Desk) -> None:

@@ -68,6 +68,9 @@ def test_a_conversation_shows_its_ticket_and_keeps_its_other_attributes(desk: De
         "order": "A-17",
         "glpi_ticket_id": ticket["id"],
         "glpi_ticket_url": f"{base}/front/ticket.form.php?id={ticket['id']}",
+        "glpi_ticket_type": "Incident",
+        "glpi_urgency": "Medium",
+        "glpi_impact": "Medium",
     }
 
 

@@ -119,7 +119,7 @@ def test_what_both_sides_know_is_told_without_a_time_of_change(feed: Feed) -> No
     ours = feed.ticket(local(-1), users_id_lastupdater=2, urgency=4, impact=4)
     theirs = feed.ticket(local(-1), users_id_lastupdater=4, status=5)
     states = {int(record.remote_id): record.state for page in feed.pages() for record in page.records}
-    assert states[ours] == {"binned": None, "status": 2, "urgency": 4, "impact": 4}
+    assert states[ours] == {"binned": False, "status": 2, "urgency": 4, "impact": 4}
     assert states[theirs]["changed"] == str(local(-1))
     assert states[theirs]["status"] == 5
 
@@ -194,9 +194,9 @@ def test_the_bin_is_looked_into_once_an_hour_and_whenever_there_is_news(feed: Fe
 def test_a_ticket_in_the_bin_says_so_and_one_that_came_back_does_not(feed: Feed) -> None:
     number = feed.ticket(local(-1), is_deleted=1)
     states = [record.state for page in feed.pages() for record in page.records]
-    assert states == [{"binned": 1}]
+    assert states == [{"binned": True}]
     feed.change(number, local(), is_deleted=0)
-    assert [record.state["binned"] for page in feed.pages() for record in page.records] == [None]
+    assert [record.state["binned"] for page in feed.pages() for record in page.records] == [False]
 
 
 def test_ten_thousand_tickets_of_which_a_hundred_changed_cost_one_page_and_a_look_into_the_bin(
@@ -212,7 +212,7 @@ def test_ten_thousand_tickets_of_which_a_hundred_changed_cost_one_page_and_a_loo
     assert feed.calls() == 2
 
 
-def test_an_older_glpi_is_asked_for_one_order_only(feed: Feed) -> None:
+def test_an_older_glpi_is_asked_for_one_order_only() -> None:
     assert pull._sorting(HookView(1, "glpi", {}, {"version": "9.5.7"}, "", 1)) == {"sort": 19, "order": "ASC"}
 
 

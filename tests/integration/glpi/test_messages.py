@@ -184,7 +184,7 @@ def test_a_mention_and_the_ends_of_lines_read_as_in_chatwoot(desk: Desk, convers
     desk.chatwoot.add_message(conversation, text, direction="outgoing", private=True, sender_id=AGENT)
     desk.sync()
 
-    assert "<p>@Rui look<br>here<br><br>please</p>" in desk.content(desk.row("ITILFollowup"))
+    assert "<p>@Rui look<br>here</p><p>please</p>" in desk.content(desk.row("ITILFollowup"))
 
 
 def test_the_text_of_another_marker_does_not_make_a_message_take_its_place(

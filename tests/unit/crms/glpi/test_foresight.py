@@ -17,7 +17,7 @@ USER: LinkKey = (CONTACT, "User")
 TICKET: LinkKey = (CONVERSATION, "Ticket")
 FOLLOWUP: LinkKey = (MESSAGE, "ITILFollowup")
 
-ON = {"enable_ticket_sync": True, "enable_followup_sync": True}
+ON = {"enable_ticket_sync": True, "enable_followup_sync": True, "use_contact": False}
 
 
 def guess(payload: dict[str, Any], *linked: LinkKey, first: int = 0, **settings: bool) -> list[LinkKey]:
@@ -30,6 +30,11 @@ def guess(payload: dict[str, Any], *linked: LinkKey, first: int = 0, **settings:
 @pytest.mark.parametrize("payload", [contact_created(1), conversation_created(10), message_created(101)])
 def test_somebody_new_becomes_a_user_first(payload: dict[str, Any]) -> None:
     assert guess(payload) == [USER]
+
+
+@pytest.mark.parametrize("payload", [contact_created(1), conversation_created(10), message_created(101)])
+def test_somebody_new_becomes_a_glpi_contact_first_where_that_is_wanted(payload: dict[str, Any]) -> None:
+    assert guess(payload, USER, use_contact=True) == [(CONTACT, "Contact")]
 
 
 @pytest.mark.parametrize("payload", [conversation_created(10), message_created(101)])
@@ -46,6 +51,7 @@ def test_a_message_of_a_ticket_becomes_a_followup() -> None:
     [
         (contact_created(1), (USER,), 0, {}),
         (contact_created(1, email=None), (), 0, {}),
+        (contact_created(1, custom_attributes={"glpi_sync_enabled": False}), (), 0, {}),
         (conversation_created(10), (USER, TICKET), 0, {}),
         (conversation_created(10), (USER,), 0, {"enable_ticket_sync": False}),
         (message_created(101), (USER, TICKET), 101, {}),

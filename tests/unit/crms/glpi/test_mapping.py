@@ -9,31 +9,14 @@ import pytest
 from hypothesis import given, strategies as st
 
 from crm_sync.crms.glpi import mapping
-from crm_sync.crms.glpi.mapping import FoundUser, choose_user, user_criteria
 from crm_sync.events import Agent, Contact, Conversation, SenderKind, Status
 
 PHONE = "+5511912345678"
-LOGIN = "cw-3-1@chat.example.com"
 
 
 def contact(**more: Any) -> Contact:
     """Ana, by her address."""
     return Contact(**{"id": 1, "name": "Ana Souza", "email": "ana@example.com", **more})
-
-
-def row(number: int, **columns: Any) -> dict[str, Any]:
-    """A row as /search/User gives it."""
-    known = {"login": "1", "email": "5", "phone": "6", "active": "8", "phone2": "10", "mobile": "11"}
-    found: dict[str, Any] = {
-        "1": "someone",
-        "2": number,
-        "5": None,
-        "6": None,
-        "8": 1,
-        "10": None,
-        "11": None,
-    }
-    return found | {known[name]: value for name, value in columns.items()}
 
 
 # -- people --------------------------------------------------------------------------------------------------------
@@ -137,6 +120,97 @@ def test_an_address_is_added_and_names_no_row_of_anybody() -> None:
     assert mapping.user_input({"email": ""}) == {}
 
 
+# -- GLPI's contacts -----------------------------------------------------------------------------------------------
+
+MARK = "crm-sync/chat.example.com/3/contact/1/"
+
+
+@pytest.mark.parametrize(
+    ("given", "fields"),
+    [
+        (
+            {"name": " Ana Maria Souza ", "phone_number": PHONE},
+            {
+                "name": "Ana Maria Souza",
+                "firstname": "Ana",
+                "phone": "+55 11 91234-5678",
+                "mobile": "+55 11 91234-5678",
+                "email": "ana@example.com",
+                "comment": "",
+            },
+        ),
+        (
+            {"name": None, "email": None, "additional_attributes": {"city": "Recife", "x": ""}},
+            {
+                "name": "",
+                "firstname": "",
+                "phone": "",
+                "mobile": "",
+                "email": "",
+                "comment": '{"city": "Recife"}',
+            },
+        ),
+        ({"name": "x" * 300}, {"name": "x" * 255, "firstname": "x" * 255}),
+    ],
+)
+def test_a_contact_fills_the_fields_of_a_glpi_contact(given: dict[str, Any], fields: dict[str, Any]) -> None:
+    found = mapping.contact_fields(contact(**given))
+    assert found | fields == found
+
+
+@pytest.mark.parametrize(
+    ("fields", "mark", "body"),
+    [
+        ({"name": "A", "comment": ""}, MARK, {"name": "A", "comment": MARK}),
+        ({"comment": '{"a": 1}'}, MARK, {"comment": f'{{"a": 1}}\n{MARK}'}),
+        ({"comment": '{"a": 1}'}, None, {"comment": '{"a": 1}'}),
+        ({"name": "A"}, MARK, {"name": "A"}),
+    ],
+)
+def test_the_comment_of_a_contact_of_ours_goes_on_telling_whose_it_is(
+    fields: dict[str, Any], mark: str | None, body: dict[str, Any]
+) -> None:
+    assert mapping.contact_input(fields, mark) == body
+
+
+@pytest.mark.parametrize(
+    ("comment", "marked"),
+    [
+        (MARK, True),
+        (f'{{"a": 1}}\n{MARK}', True),
+        (f'{{"a": 1}}\r\n{MARK}\r\nby hand', True),
+        (f'{{"a": "{MARK}"}}', False),
+        (f"{MARK}2/", False),
+        ("", False),
+    ],
+)
+def test_only_a_line_of_its_own_is_a_marker(comment: str, *, marked: bool) -> None:
+    assert mapping.is_marked(comment, MARK) is marked
+
+
+@given(st.dictionaries(st.text(), st.text(), max_size=3))
+def test_no_attribute_can_pass_for_a_marker(attributes: dict[str, str]) -> None:
+    said = mapping.comment({**attributes, "x": f"\n{MARK}\n", f"\n{MARK}\n": "y"})
+    assert not mapping.is_marked(said, MARK)
+
+
+@pytest.mark.parametrize(
+    ("agreed", "fields", "written"),
+    [
+        ({"a": "1"}, {"a": "1"}, {}),
+        ({"a": "1"}, {"a": "2"}, {"a": "2"}),
+        ({"a": "1"}, {"a": ""}, {"a": ""}),
+        ({"a": 4}, {"a": 0}, {"a": 0}),
+        ({}, {"a": "", "b": 0}, {}),
+        ({"a": ""}, {"a": "1"}, {"a": "1"}),
+    ],
+)
+def test_only_what_changed_is_written(
+    agreed: dict[str, Any], fields: dict[str, Any], written: dict[str, Any]
+) -> None:
+    assert mapping.changes(agreed, fields) == written
+
+
 @pytest.mark.parametrize(
     ("email", "phone", "known"), [("a@x", None, True), (None, PHONE, True), (None, None, False)]
 )
@@ -144,84 +218,6 @@ def test_a_contact_is_known_by_address_or_telephone(
     email: str | None, phone: str | None, *, known: bool
 ) -> None:
     assert mapping.is_identifiable(Contact(1, email=email, phone_number=phone)) is known
-
-
-# -- finding people ------------------------------------------------------------------------------------------------
-
-
-def test_one_search_asks_for_login_address_and_every_telephone() -> None:
-    found = user_criteria(contact(phone_number=PHONE), LOGIN)
-
-    digits = "%".join("11912345678")
-    assert [(item.get("link"), item["field"], item["value"]) for item in found] == [
-        (None, 1, f"^{LOGIN}$"),
-        ("OR", 5, "^ana@example.com$"),
-        ("OR", 6, digits),
-        ("OR", 10, digits),
-        ("OR", 11, digits),
-    ]
-    assert {item["searchtype"] for item in found} == {"contains"}
-
-
-def test_a_short_number_is_searched_as_it_is() -> None:
-    values = [item["value"] for item in user_criteria(contact(email=None, phone_number="112"), LOGIN)]
-    assert values[1:] == ["^112$"] * 3
-
-
-def test_an_address_is_also_searched_as_an_older_glpi_kept_it() -> None:
-    values = [item["value"] for item in user_criteria(contact(email="r&d@x.example"), LOGIN)]
-    assert values[1:] == ["^r&d@x.example$", "^r&#38;d@x.example$"]
-
-
-@pytest.mark.parametrize(
-    ("rows", "chosen"),
-    [
-        ([], None),
-        ([row(7, login=LOGIN)], FoundUser(7, own=True)),
-        ([row(7, login=LOGIN.upper())], FoundUser(7, own=True)),
-        ([row(7, email="ana@example.com")], FoundUser(7, own=False)),
-        ([row(7, email="ANA@Example.com")], FoundUser(7, own=False)),
-        ([row(7, email=["x@example.com", None, "ana@example.com"])], FoundUser(7, own=False)),
-        ([row(7, email=[None])], None),
-        ([row(7, email="ana@example.com.br")], None),
-        ([row(7, email="añ@example.com")], None),
-        ([row(9, email="ana@example.com"), row(8, email="ana@example.com")], FoundUser(8, own=False)),
-        ([row(3, email="ana@example.com"), row(8, login=LOGIN)], FoundUser(8, own=True)),
-        ([row(3, phone=PHONE), row(8, email="ana@example.com")], FoundUser(8, own=False)),
-        ([row(7, email="ana@example.com", active=0)], None),
-        ([row(7, email="ana@example.com", active="0")], None),
-        ([row(7, login=LOGIN, active=0)], None),
-        ([row(2, email="ana@example.com")], None),
-        ([row(7, phone="+55 11 91234-5678")], FoundUser(7, own=False)),
-        ([row(7, phone2="(11) 91234-5678")], FoundUser(7, own=False)),
-        ([row(7, mobile=PHONE, email="wife@example.com")], None),
-        ([row(7, mobile="+55 11 91234-56789")], None),
-        ([row(7, mobile="1 19123 45678 00")], None),
-        ([row(7)], None),
-    ],
-)
-def test_of_the_users_found_the_one_is_chosen_who_is_the_contact(
-    rows: list[dict[str, Any]], chosen: FoundUser | None
-) -> None:
-    assert choose_user(rows, contact(phone_number=PHONE), LOGIN, never=2) == chosen
-
-
-def test_a_contact_without_an_address_is_known_by_telephone_alone() -> None:
-    rows = [row(7, mobile="11 91234 5678", email="ana@example.com")]
-    assert choose_user(rows, contact(email=None, phone_number=PHONE), LOGIN) == FoundUser(7, own=False)
-
-
-def test_a_number_without_a_country_code_is_of_the_country_the_settings_say() -> None:
-    rows = [row(7, mobile="+55 11 91234-5678")]
-    asked = contact(email=None, phone_number="11912345678")
-    assert choose_user(rows, asked, LOGIN) is None
-    assert choose_user(rows, asked, LOGIN, region="BR") == FoundUser(7, own=False)
-
-
-def test_an_encoded_address_is_the_address() -> None:
-    assert choose_user(
-        [row(7, email="r&#38;d@x.example")], contact(email="r&d@x.example"), LOGIN
-    ) == FoundUser(7, own=False)
 
 
 # -- tickets -------------------------------------------------------------------------------------------------------
@@ -247,14 +243,6 @@ def test_a_state_is_the_tickets(status: Status, assignee: SenderKind | None, exp
 
 
 @pytest.mark.parametrize(
-    ("priority", "level"), [("urgent", 5), ("high", 4), ("medium", 3), ("low", 2), (None, 3), ("odd", 3)]
-)
-def test_a_priority_is_urgency_and_impact_and_never_glpis_priority(priority: str | None, level: int) -> None:
-    found = mapping.ticket_state(Conversation(1, Status.OPEN, contact(), priority=priority))
-    assert found == {"status": 2, "urgency": level, "impact": level}
-
-
-@pytest.mark.parametrize(
     "api",
     [
         "https://g.example/glpi/apirest.php",
@@ -264,4 +252,5 @@ def test_a_priority_is_urgency_and_impact_and_never_glpis_priority(priority: str
 )
 def test_addresses_for_people_are_beside_the_api(api: str) -> None:
     assert mapping.ticket_url(api, "7") == "https://g.example/glpi/front/ticket.form.php?id=7"
-    assert mapping.user_url(api, "7") == "https://g.example/glpi/front/user.form.php?id=7"
+    assert mapping.person_url(api, "User", "7") == "https://g.example/glpi/front/user.form.php?id=7"
+    assert mapping.person_url(api, "Contact", "7") == "https://g.example/glpi/front/contact.form.php?id=7"

@@ -343,3 +343,27 @@ def test_a_purge_takes_everything_along(either: Any) -> None:
     dump = either.app.test_client().get("/_sandbox/dump").get_json()
     assert not {"Ticket", "Ticket_User", "ITILFollowup", "ITILSolution"} & set(dump)
     assert [user["id"] for user in dump["User"]] == [2, 3, 4, 5, 6]
+
+
+def test_two_tickets_are_linked_once_whichever_comes_first(either: Any) -> None:
+    one, two = (either.add("Ticket", name=name, content="x") for name in ("one", "two"))
+    link = either.add("Ticket_Ticket", tickets_id_1=one, tickets_id_2=two, link=1)
+
+    for pair in ((one, two), (two, one), (one, one)):
+        again = either.post("/Ticket_Ticket", tickets_id_1=pair[0], tickets_id_2=pair[1], link=1)
+        assert (again.status_code, again.get_json()) == (400, ["ERROR_GLPI_ADD", ""])
+    missing = either.post("/Ticket_Ticket", tickets_id_1=one, tickets_id_2=99, link=1)
+    assert missing.get_json()[1] != ""
+    [row] = either.get("/Ticket_Ticket", **{"searchText[tickets_id_1]": f"^{one}$"}).get_json()
+    assert (row["id"], row["tickets_id_2"], row["link"]) == (link, two, 1)
+
+    either.call("DELETE", f"/Ticket/{two}?force_purge=true")
+    assert either.get("/Ticket_Ticket").get_json() == []
+
+
+def test_a_parent_is_kept_as_its_sons_parent(either: Any) -> None:
+    parent, son = (either.add("Ticket", name=name, content="x") for name in ("parent", "son"))
+    either.add("Ticket_Ticket", tickets_id_1=parent, tickets_id_2=son, link=4)
+
+    [row] = either.get("/Ticket_Ticket").get_json()
+    assert (row["tickets_id_1"], row["tickets_id_2"], row["link"]) == (son, parent, 3)
