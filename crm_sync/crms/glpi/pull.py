@@ -23,8 +23,14 @@ PAGE = 1000
 #: its clock is known to some minutes only.
 OVERLAP = timedelta(minutes=70)
 
+#: How far before the last pull the bin is looked through: it was left out for an hour at most.
+BIN_OVERLAP = OVERLAP + timedelta(hours=1)
+
 #: A ticket that changed this recently may have changed again since it was read: GLPI tells full seconds.
 FRESH = timedelta(seconds=2)
+
+#: What these bring back shows in no column: a ticket that we changed last may hold news all the same, and is read.
+_UNSEEN = ("enable_followup_pull", "pull_assignee")
 
 _ID, _URGENCY, _IMPACT, _STATUS, _CHANGED, _EDITOR = 2, 10, 11, 12, 19, 64
 _DISPLAY = (_ID, _URGENCY, _IMPACT, _STATUS, _CHANGED, _EDITOR)
@@ -52,7 +58,8 @@ def changes(client: GlpiClient, hook: HookView, start: PullFrom) -> Iterator[Pul
         watermark = max(watermark, min(clock, reached if len(rows) == PAGE else clock))
         yield PulledPage(tuple(_record(row, hook, clock) for row in rows), watermark)
     if news or start.last is None or _hour(start.last) != _hour(start.now):
-        for rows in _pages(client, hook, watermark - OVERLAP, binned=True):
+        last = _naive(start.last + client.utc_offset()) if start.last else before
+        for rows in _pages(client, hook, min(before, last) - BIN_OVERLAP, binned=True):
             yield PulledPage(tuple(_record(row, hook, clock, binned=True) for row in rows), watermark)
 
 
@@ -99,7 +106,7 @@ def _sorting(hook: HookView) -> dict[str, Any]:
 
 
 def _record(row: Mapping[str, Any], hook: HookView, clock: datetime, *, binned: bool = False) -> PulledRecord:
-    """A ticket as far as it may be news. What only we have changed is none: both sides have agreed on that."""
+    """A ticket as far as it may be news."""
     changed = str(row[str(_CHANGED)])
     # It may change once more within the same second, and would look the same: it is looked at again.
     version = f"{changed}~{clock:%H:%M:%S}" if _moment(row) > clock - FRESH else changed
@@ -111,7 +118,8 @@ def _record(row: Mapping[str, Any], hook: HookView, clock: datetime, *, binned: 
             "impact": row.get(str(_IMPACT)),
         }
         # Nobody: it is as we have opened it.
-        if row.get(str(_EDITOR)) not in {None, "", hook.facts.get("login")}:
+        by_others = row.get(str(_EDITOR)) not in {None, "", hook.facts.get("login")}
+        if by_others or any(hook.settings.get(name) for name in _UNSEEN):
             state["changed"] = changed
     return PulledRecord(TICKET, str(row[str(_ID)]), version, state)
 

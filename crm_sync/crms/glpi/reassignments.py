@@ -6,9 +6,8 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from crm_sync.crms.base import Link, Port
-from crm_sync.crms.glpi.assignments import ASSIGNED
+from crm_sync.crms.glpi.assignments import ASSIGNED, Assignments
 from crm_sync.crms.glpi.client import GlpiClient
-from crm_sync.crms.glpi.conflicts import Conflicts
 from crm_sync.crms.glpi.work import TICKET, USER, Work
 from crm_sync.events import Agent, Conversation, SenderKind
 
@@ -16,9 +15,11 @@ from crm_sync.events import Agent, Conversation, SenderKind
 class Reassignments(Work):
     """Brings changes of the technician back. A ticket's ``agreed`` holds what assignments wrote; see there."""
 
-    def __init__(self, client: GlpiClient, port: Port, conflicts: Conflicts) -> None:
+    def __init__(self, client: GlpiClient, port: Port, assignments: Assignments) -> None:
         super().__init__(client, port)
-        self.conflicts = conflicts
+        self.assignments = assignments
+        #: Whether the conversation was given to somebody else.
+        self.wrote = False
 
     def brought(self, ticket: Link, conversation: Callable[[], Conversation]) -> Iterator[str]:
         """Give the conversation to whom GLPI gave the ticket; the outcome in words. Costs a call when switched on."""
@@ -33,6 +34,8 @@ class Reassignments(Work):
             if before != there:
                 self.port.agree(ticket, technicians=there)
             return
+        if ours is not None and ours not in there:
+            self.assignments.left(ticket, ours)
         others = [number for number in there if number != ours]
         agents = [agent for agent in map(self._agent, others) if agent is not None]
         now = conversation()
@@ -44,10 +47,12 @@ class Reassignments(Work):
             pass
         elif agents:
             self.port.chatwoot.assign(ticket.local.id, assignee_id=agents[-1].id)
+            self.wrote = True
             self.port.agree(ticket, assignee=agents[-1].id, technician=None)
             yield f"Given to {agents[-1].name or agents[-1].id}, as in GLPI."
         elif not there and present is not None:
             self.port.chatwoot.assign(ticket.local.id)
+            self.wrote = True
             self.port.agree(ticket, assignee=None, technician=None)
             yield "Taken from its agent, as in GLPI."
         elif others:

@@ -109,6 +109,14 @@ class Tickets(Work):
         self._agreed(ticket, known, changes)
         return sorted({*changes, *(key for key in ("assignee", "team") if key in assigned)})
 
+    def goes_on_anew(self, ticket: Link, conversation: Conversation) -> bool:
+        """Whether a conversation was opened again whose ticket is solved, and another ticket is to go on."""
+        return (
+            self.settings.get("on_reopen") == "new_ticket"
+            and choices.is_solved(ticket.agreed.get("status"))
+            and not choices.is_solved(mapping.status(conversation))
+        )
+
     def described(self, event: Event, ticket: Link, conversation: Conversation, message: Message) -> str:
         """See that the description shows its message as it is now. Raises Skip where there is nothing to do."""
         known = ticket.agreed.get("description")

@@ -34,9 +34,11 @@ class Updates(Work):
         super().__init__(client, port)
         self.tickets = tickets
         self.tellings = Tellings(client, port)
-        self.reassignments = Reassignments(client, port, tickets.conflicts)
+        self.reassignments = Reassignments(client, port, tickets.assignments)
         self._read: Conversation | None = None
         self._wrote = False
+        #: What of the ticket the conversation has followed, or was as anyway.
+        self._seen: set[str] = set()
 
     def apply(self, update: RemoteUpdate) -> str:
         """The outcome in words. Raises Skip, and what the calls raise."""
@@ -55,14 +57,20 @@ class Updates(Work):
                 return f"Ticket {ticket.remote_id} was merged into ticket {standing.remote_id}."
             self.port.agree(ticket, binned=True)
             return f"Ticket {ticket.remote_id} is in GLPI's bin; its conversation stays as it is."
+        try:
+            done = self._brought(ticket, row)
+        except NotFound as gone:
+            raise Skip("gone", f"The ticket or its conversation is there no longer: {gone}") from gone
+        return " ".join(done) or f"Ticket {ticket.remote_id} holds nothing that Chatwoot does not know."
+
+    def _brought(self, ticket: Link, row: dict[str, Any]) -> list[str]:
         done = [
             *self.tellings.told(ticket, row),
             *self._status(ticket, row),
             *self._priority(ticket, row),
-            *self.reassignments.brought(ticket, lambda: self._conversation(ticket)),
+            *self._technician(ticket),
         ]
-        self._agree_on(ticket, row)
-        return " ".join(done) or f"Ticket {ticket.remote_id} holds nothing that Chatwoot does not know."
+        return [*done, *self._heard(self._agree_on(ticket, row))]
 
     def _conversation(self, ticket: Link) -> Conversation:
         """The conversation as it is; asked for once, and again after it was written to."""
@@ -76,7 +84,7 @@ class Updates(Work):
 
     # -- state ---------------------------------------------------------------------------------------------------
 
-    def _status(self, ticket: Link, row: dict[str, Any]) -> Iterator[str]:
+    def _status(self, ticket: Link, row: Mapping[str, Any]) -> Iterator[str]:
         status = int(row["status"])
         if status == ticket.agreed.get("status"):
             return
@@ -86,31 +94,33 @@ class Updates(Work):
             return
         conversation = self._conversation(ticket)
         if mapping.says_the_same(conversation, status):
+            self._seen.add("status")
             return
         changed_here = mapping.status(conversation) != choices.heard(ticket.agreed, "status")
         name = mapping.STATUS_NAMES[status]
         if changed_here and not self.tickets.conflicts.glpi_wins(conversation, row):
-            row["status"] = self._write(ticket, {"status": mapping.status(conversation)})["status"]
+            # What the conversation wants is written when all of it is seen to.
             yield f"Both sides changed: the ticket was {name}, and is {conversation.status.value} as the conversation."
             return
         self.port.chatwoot.toggle_status(ticket.local.id, target)
         self._written()
+        self._seen.add("status")
         yield f"The ticket is {name}: conversation {target.value}."
         if changed_here:
             yield f"It had been changed to {conversation.status.value}, which does not count."
 
-    def _priority(self, ticket: Link, row: dict[str, Any]) -> Iterator[str]:
+    def _priority(self, ticket: Link, row: Mapping[str, Any]) -> Iterator[str]:
         there = {key: row.get(key) for key in _LEVELS}
         if not self.settings["pull_priority"] or there == {key: ticket.agreed.get(key) for key in _LEVELS}:
             return
         target = mapping.CONVERSATION_PRIORITY.get(int(row["priority"]))
         conversation = self._conversation(ticket)
         if target is None or (conversation.priority or "medium") == target:
+            self._seen.update(_LEVELS)
             return
         wanted = choices.state(conversation, self.settings)
         changed_here = any(wanted[key] != choices.heard(ticket.agreed, key) for key in _LEVELS)
         if changed_here and not self.tickets.conflicts.glpi_wins(conversation, row):
-            row |= self._write(ticket, {key: wanted[key] for key in _LEVELS})
             yield (
                 f"Both sides changed: the ticket's priority was {target}, and is "
                 f"{conversation.priority or 'none'} as the conversation's."
@@ -118,13 +128,17 @@ class Updates(Work):
             return
         self.port.chatwoot.toggle_priority(ticket.local.id, target)
         self._written()
+        self._seen.update(_LEVELS)
         yield f"Priority {target}."
         if changed_here:
             yield f"It had been changed to {conversation.priority or 'none'}, which does not count."
 
-    def _write(self, ticket: Link, fields: dict[str, Any]) -> dict[str, Any]:
-        self.client.update(TICKET, ticket.remote_id, self.quietly(fields))
-        return fields
+    def _technician(self, ticket: Link) -> Iterator[str]:
+        yield from self.reassignments.brought(ticket, lambda: self._conversation(ticket))
+        if self.reassignments.wrote:
+            self._written()
+
+    # -- agreeing ------------------------------------------------------------------------------------------------
 
     def _settled(self, row: Mapping[str, Any]) -> str | None:
         """When the ticket changed, once it can be told from another change of the same second."""
@@ -133,20 +147,31 @@ class Updates(Work):
             return None
         return changed
 
-    def _agree_on(self, ticket: Link, row: Mapping[str, Any]) -> None:
+    def _agree_on(self, ticket: Link, row: Mapping[str, Any]) -> Link:
         """Remember what both sides are in now, and let the conversation show what the ticket is."""
         agreed = (self.port.link(ticket.local, TICKET) or ticket).agreed
         there = {key: row.get(key) for key in KNOWN if row.get(key) is not None}
         wanted: dict[str, Any] = {}
-        state: dict[str, Any] = {"binned": False, "changed": self._settled(row)}
-        if self._read is not None or self._wrote:
-            conversation = self._conversation(ticket)
-            wanted = choices.state(conversation, self.settings)
-            if conversation.updated_at is not None:
-                state["as_of"] = conversation.updated_at.isoformat()
+        if self._seen:
+            state = choices.state(self._conversation(ticket), self.settings)
+            wanted = {key: state[key] for key in self._seen}
+        state = {"binned": False, "changed": self._settled(row)}
         if row.get(choices.DEADLINE):
             state["deadline"] = self.tickets.openings.deadline(str(row[choices.DEADLINE]))
         before = {key: agreed.get(key) for key in (*KNOWN, "deadline")}
         ticket = self.port.agree(ticket, **state, **choices.adopted(agreed, there, wanted))
         if {key: ticket.agreed.get(key) for key in before} != before:
-            self.tickets.shown(ticket)
+            ticket = self.tickets.shown(ticket)
+        return ticket
+
+    def _heard(self, ticket: Link) -> Iterator[str]:
+        """What a conversation that was read wants besides is seen to at once: nothing older counts from now on."""
+        if self._read is None and not self._wrote:
+            return
+        conversation = self._conversation(ticket)
+        if self.tickets.goes_on_anew(ticket, conversation):
+            # Its own event opens another ticket.
+            return
+        changed = self.tickets.update(ticket, conversation)
+        if changed:
+            yield f"Ticket {ticket.remote_id} updated: {', '.join(changed)}."

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -189,6 +189,23 @@ def test_the_bin_is_looked_into_once_an_hour_and_whenever_there_is_news(feed: Fe
     news = feed.ticket(local(1, minutes=7))
     feed.moment += timedelta(minutes=5)
     assert set(feed.ids()) >= {another, news}
+
+
+def test_the_bin_is_looked_through_from_the_last_pull_on_however_long_that_is_ago(feed: Feed) -> None:
+    feed.ids()
+    binned = feed.ticket(local(1), is_deleted=1)
+    feed.moment += timedelta(hours=30)
+    assert binned in feed.ids()
+
+
+@pytest.mark.parametrize("switched_on", ["enable_followup_pull", "pull_assignee"])
+def test_a_ticket_that_we_changed_last_may_hold_news_where_no_column_shows_it(
+    feed: Feed, switched_on: str
+) -> None:
+    feed.hook = replace(feed.hook, settings={**feed.hook.settings, switched_on: True})
+    feed.ticket(local(-1), users_id_lastupdater=2)
+    (record,) = [record for page in feed.pages() for record in page.records]
+    assert record.state["changed"] == str(local(-1))
 
 
 def test_a_ticket_in_the_bin_says_so_and_one_that_came_back_does_not(feed: Feed) -> None:

@@ -245,6 +245,88 @@ def test_a_technician_who_takes_the_ticket_gets_the_conversation(
     assert desk.chatwoot.state.conversations[conversation].assignee_id is None
 
 
+@pytest.fixture
+def joan(desk: Desk) -> int:
+    """Joan's user in GLPI; in Chatwoot she is agent 31."""
+    return desk.add_user("joan", "joan.example@example.com")
+
+
+@pytest.mark.parametrize("settings", [BOTH_WAYS | {"pull_assignee": "true"}])
+def test_a_technician_is_seen_although_we_changed_the_ticket_last(
+    desk: Desk, technician: Technician, conversation: int, joan: int
+) -> None:
+    number = technician.ticket()["id"]
+    technician.client.create("Ticket_User", {"tickets_id": number, "users_id": joan, "type": 2})
+    desk.clock.forward(1)
+    desk.chatwoot.add_message(conversation, "Still burning.")
+    desk.sync()
+    back(desk)
+    assert desk.chatwoot.state.conversations[conversation].assignee_id == 31
+
+
+@pytest.mark.parametrize("settings", [BOTH_WAYS | {"pull_assignee": "true"}])
+def test_an_agent_whose_technician_was_taken_away_in_glpi_can_be_assigned_again(
+    desk: Desk, technician: Technician, conversation: int, joan: int
+) -> None:
+    desk.chatwoot.assign(conversation, assignee_id=31)
+    desk.sync()
+    row = next(row for row in desk.rows("Ticket_User", users_id=joan) if row["type"] == 2)
+    technician.client.delete("Ticket_User", row["id"])
+    back(desk)
+    assert desk.chatwoot.state.conversations[conversation].assignee_id is None
+    desk.chatwoot.assign(conversation, assignee_id=31)
+    desk.sync()
+    assert [row["type"] for row in desk.rows("Ticket_User", users_id=joan)] == [2]
+
+
+@pytest.mark.parametrize("settings", [BOTH_WAYS | {"pull_assignee": "true"}])
+def test_an_agent_who_leaves_does_not_come_back_by_what_we_write(
+    desk: Desk, technician: Technician, conversation: int, joan: int
+) -> None:
+    rui = desk.add_user("rui", "rui.sample@example.com")
+    number = technician.ticket()["id"]
+    technician.client.create("Ticket_User", {"tickets_id": number, "users_id": rui, "type": 2})
+    back(desk)
+    for agent in (31, None):
+        desk.chatwoot.assign(conversation, assignee_id=agent)
+        desk.sync()
+        back(desk)
+        assert desk.chatwoot.state.conversations[conversation].assignee_id == agent
+    assert desk.rows("Ticket_User", users_id=joan) == []
+
+
+@pytest.mark.parametrize(
+    "settings", [BOTH_WAYS, BOTH_WAYS | {"pull_priority": "true", "pull_assignee": "true"}]
+)
+def test_what_agents_did_meanwhile_counts_although_a_pull_reads_it_before_its_delivery_comes(
+    desk: Desk, technician: Technician, conversation: int, joan: int
+) -> None:
+    desk.chatwoot.set_priority(conversation, "high")
+    desk.chatwoot.assign(conversation, assignee_id=31)
+    late = desk.deliveries()
+    desk.clock.forward(5)
+    technician.set(status=5)
+    back(desk)
+    desk.take(late)
+    desk.drain()
+    back(desk)
+    assert status(desk, conversation) == "resolved"
+    assert (technician.ticket()["urgency"], technician.ticket()["impact"]) == (4, 4)
+    assert [row["type"] for row in desk.rows("Ticket_User", users_id=joan)] == [2]
+
+
+def test_a_conversation_that_is_gone_ends_the_update_with_a_reason(
+    desk: Desk, technician: Technician, conversation: int
+) -> None:
+    technician.set(status=5)
+    desk.clock.forward(3)
+    pull(desk.runtime, desk.hook_id)
+    del desk.chatwoot.state.conversations[conversation]
+    desk.drain()
+    event = desk.events()[-1]
+    assert (event.state, event.reason) == (EventState.SKIPPED, "gone")
+
+
 # -- words ---------------------------------------------------------------------------------------------------------
 
 
@@ -267,6 +349,18 @@ def test_what_technicians_write_is_told_to_agents_once_and_in_order(
     ]
     assert all("(GLPI)" in text for text, _ in told)
     assert len(desk.rows("ITILFollowup")) == 3
+
+
+@pytest.mark.parametrize("settings", [WITH_TEXTS])
+def test_what_a_technician_wrote_is_told_although_we_changed_the_ticket_last(
+    desk: Desk, technician: Technician, conversation: int
+) -> None:
+    technician.write("Try again.")
+    desk.clock.forward(1)
+    desk.chatwoot.add_message(conversation, "Still burning.")
+    desk.sync()
+    back(desk)
+    assert [text.partition("\n\n")[2] for text, private in texts(desk, conversation) if private] == ["Try again."]
 
 
 @pytest.mark.parametrize("settings", [WITH_TEXTS | {"pulled_followups": "message"}])
