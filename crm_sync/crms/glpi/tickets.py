@@ -99,7 +99,11 @@ class Tickets(Work):
         assigned = self.assignments.due(ticket, conversation)
         if assigned:
             assigned = self.assignments.brought(ticket, conversation, assigned)
-            if _may_be_new_again(ticket, assigned) and not choices.is_solved(wanted.get("status")):
+            if (
+                _may_be_new_again(ticket, assigned)
+                and not choices.is_solved(wanted.get("status"))
+                and self._is_new(ticket)
+            ):
                 changes["status"] = mapping.status(conversation)
         if changes:
             ticket = self._written(ticket, conversation, changes)
@@ -184,6 +188,12 @@ class Tickets(Work):
         if fields:
             self.client.update(TICKET, ticket.remote_id, self.quietly(self.openings.sent(fields)))
         return self.solutions.solved(ticket, conversation) if by_solution else ticket
+
+    def _is_new(self, ticket: Link) -> bool:
+        """Whether GLPI made a ticket new; asked for only where what a technician did meanwhile counts."""
+        if not self.settings.get("enable_bidirectional_sync"):
+            return True
+        return bool(self.client.item(TICKET, ticket.remote_id).get("status") == mapping.NEW)
 
     def _agreed(self, ticket: Link, known: dict[str, Any], changes: Mapping[str, Any]) -> None:
         """Remember what is agreed on now; the conversation shows it where that is news."""

@@ -17,7 +17,13 @@ from typing import Any, ClassVar
 
 import pytest
 from hypothesis import HealthCheck, Phase, settings as profile, strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule, run_state_machine_as_test
+from hypothesis.stateful import (
+    RuleBasedStateMachine,
+    initialize,
+    precondition,
+    rule,
+    run_state_machine_as_test,
+)
 
 from crm_sync.config import Config
 from crm_sync.crms.glpi import mapping
@@ -25,7 +31,7 @@ from crm_sync.crms.glpi.client import GlpiClient
 from crm_sync.engine.pull import pull
 from crm_sync.errors import CrmSyncError
 from crm_sync.sandbox.server import Faults, html_page, lose, refuse
-from tests.integration.glpi.desk import EMAIL, Desk, Row, opened
+from tests.integration.glpi.desk import EMAIL, Row, opened
 
 JOAN, RUI, TIM = 31, 32, 4
 EVERYTHING = {
@@ -42,7 +48,7 @@ SETTINGS = {
     "solutions": EVERYTHING | {"resolve_with": "solution", "pull_priority": "false"},
 }
 CHANCES = profile(
-    max_examples=int(__import__("os").environ.get("EX","5")),
+    max_examples=int(__import__("os").environ.get("EX", "5")),
     stateful_step_count=40,
     deadline=None,
     derandomize=True,
@@ -119,7 +125,7 @@ class BothSides(RuleBasedStateMachine):
         """Chatwoot gives edits no order (facts A5), so that each message has one, and after GLPI has the message."""
         last = [message for message in self.conversation.messages if message.message_type != 2][-1]
         words = self.said.get(last.id)
-        if words is None or last.private or last.id in self.edited:
+        if words is None or last.message_type != 1 or last.private or last.id in self.edited:
             return
         if any(words in text for text in self._texts_there()):
             self.edited.add(last.id)
@@ -344,7 +350,9 @@ class BothSides(RuleBasedStateMachine):
         return [self.desk.content(row) for row in rows]
 
     def _assigned(self) -> list[Row]:
-        return [row for row in self.desk.rows("Ticket_User", tickets_id=self.ticket["id"]) if row["type"] == 2]
+        return [
+            row for row in self.desk.rows("Ticket_User", tickets_id=self.ticket["id"]) if row["type"] == 2
+        ]
 
     def _words(self) -> str:
         self.words += 1
@@ -375,9 +383,7 @@ class BothSides(RuleBasedStateMachine):
             yield
         finally:
             faults.fail_rate = rate
-            self.theirs += sum(
-                method != "GET" for method, _, _ in self.desk.glpi.requests[made:]
-            )
+            self.theirs += sum(method != "GET" for method, _, _ in self.desk.glpi.requests[made:])
 
     def _breaks(self, faults: Faults, kind: Callable[..., Any], spared: int, times: int) -> None:
         """After some calls that are spared, a few break."""

@@ -295,6 +295,19 @@ def test_an_agent_who_leaves_does_not_come_back_by_what_we_write(
     assert desk.rows("Ticket_User", users_id=joan) == []
 
 
+def test_an_agent_who_leaves_does_not_open_a_ticket_that_was_solved_meanwhile(
+    desk: Desk, technician: Technician, conversation: int, joan: int
+) -> None:
+    desk.chatwoot.assign(conversation, assignee_id=31)
+    desk.sync()
+    technician.set(status=5)
+    desk.chatwoot.assign(conversation)
+    desk.sync()
+    back(desk)
+    assert desk.rows("Ticket_User", users_id=joan) == []
+    assert (technician.ticket()["status"], status(desk, conversation)) == (5, "resolved")
+
+
 @pytest.mark.parametrize(
     "settings", [BOTH_WAYS, BOTH_WAYS | {"pull_priority": "true", "pull_assignee": "true"}]
 )
@@ -360,7 +373,9 @@ def test_what_a_technician_wrote_is_told_although_we_changed_the_ticket_last(
     desk.chatwoot.add_message(conversation, "Still burning.")
     desk.sync()
     back(desk)
-    assert [text.partition("\n\n")[2] for text, private in texts(desk, conversation) if private] == ["Try again."]
+    assert [text.partition("\n\n")[2] for text, private in texts(desk, conversation) if private] == [
+        "Try again."
+    ]
 
 
 @pytest.mark.parametrize("settings", [WITH_TEXTS | {"pulled_followups": "message"}])
