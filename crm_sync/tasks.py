@@ -34,7 +34,8 @@ def sweep() -> None:
 def pull_due() -> None:
     """Start the pull of every hook whose time has come."""
     for hook_id in pulling.due(runtime()):
-        pull.delay(hook_id)
+        # The next look asks again: what nobody took by then would only pile up.
+        pull.apply_async([hook_id], expires=app.conf.beat_schedule["pull_due"]["schedule"])
 
 
 @app.task(name="crm_sync.pull")

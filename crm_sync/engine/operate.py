@@ -229,6 +229,7 @@ def stats(runtime: Runtime) -> dict[str, Any]:
                 "oldest_pending_s": _age_s(waiting.get(hook.id), now),
                 "breaker": breaker_state(hook, now),
                 "breaker_until": hook.breaker_until,
+                "pulled_at": hook.pulled_at,
             }
             for hook in hooks
         ],

@@ -21,13 +21,13 @@ from sqlalchemy.orm import Session
 
 from crm_sync import keys, owner
 from crm_sync.crms.base import Feed, PulledPage, PulledRecord, PullFrom
-from crm_sync.engine import apps, remote
+from crm_sync.engine import apps, features, remote
 from crm_sync.engine.order import remote_position
 from crm_sync.errors import ConfigError, CrmSyncError, Unauthorized
 from crm_sync.events import RemoteUpdate
 from crm_sync.locks import Busy, Mutex
 from crm_sync.store import models
-from crm_sync.store.models import EventState, Hook, HookState, LinkState, Source
+from crm_sync.store.models import Account, EventState, Hook, HookState, LinkState, Source
 from crm_sync.telemetry import metrics
 
 if TYPE_CHECKING:
@@ -62,16 +62,14 @@ def due(runtime: Runtime) -> list[int]:
     now = runtime.now()
     with runtime.store.read() as session:
         hooks = session.scalars(select(Hook).where(Hook.state == HookState.ACTIVE).order_by(Hook.id)).all()
-    found = []
-    for hook in hooks:
-        if hook.breaker_until is not None and hook.breaker_until > now:
-            continue
-        interval_s = _interval_s(hook)
-        if interval_s is None:
-            continue
-        if hook.pulled_at is None or now - hook.pulled_at >= timedelta(seconds=interval_s):
-            found.append(hook.id)
-    return found
+        intervals = [(hook, _interval_s(hook)) for hook in hooks]
+    return [
+        hook.id
+        for hook, interval_s in intervals
+        if interval_s is not None
+        and (hook.breaker_until is None or hook.breaker_until <= now)
+        and (hook.pulled_at is None or now - hook.pulled_at >= timedelta(seconds=interval_s))
+    ]
 
 
 def pull(runtime: Runtime, hook_id: int) -> Pulled:
@@ -85,7 +83,7 @@ def pull(runtime: Runtime, hook_id: int) -> Pulled:
         account = hook.account if hook is not None else None
     if hook is None or account is None:
         raise ConfigError(f"There is no hook {hook_id}. See crm-sync hooks list.", setting="hook")
-    feed = _feed(hook)
+    feed = _feed(hook, account)
     begun = runtime.now()
     start = PullFrom(watermark=hook.pull_watermark, since=hook.created_at, last=hook.pulled_at, now=begun)
     view = runtime.view(hook, account)
@@ -124,8 +122,9 @@ def attend(runtime: Runtime, hook_id: int) -> None:
         log.warning("pull_failed", hook=hook_id, error=type(error).__name__, reason=str(error))
 
 
-def _feed(hook: Hook) -> Feed:
+def _feed(hook: Hook, account: Account) -> Feed:
     app = apps.find(hook.app_id)
+    features.demand(account, app.manifest)
     if hook.state != HookState.ACTIVE:
         raise ConfigError(
             f"Hook {hook.id} is {hook.state.replace('_', ' ')}, so it is not pulled. {hook.state_reason or ''}".strip(),
@@ -141,11 +140,14 @@ def _feed(hook: Hook) -> Feed:
 
 
 def _interval_s(hook: Hook) -> float | None:
+    """How often a hook is to be pulled; None for one that is not, or whose app is gone or switched off."""
     try:
         app = apps.find(hook.app_id)
     except ConfigError:
         return None
-    return app.feed.interval_s(hook.settings) if app.feed is not None else None
+    if app.feed is None or not features.is_on(hook.account, app.manifest.feature_flag):
+        return None
+    return app.feed.interval_s(hook.settings)
 
 
 def _journaled(runtime: Runtime, hook: Hook, page: PulledPage) -> Pulled:

@@ -32,6 +32,9 @@ FRESH = timedelta(seconds=2)
 #: What these bring back shows in no column: a ticket that we changed last may hold news all the same, and is read.
 _UNSEEN = ("enable_followup_pull", "pull_assignee")
 
+#: How far GLPI's clock may be ahead of ours. What is dated later is no news at every look.
+AHEAD = timedelta(minutes=15)
+
 _ID, _URGENCY, _IMPACT, _STATUS, _CHANGED, _EDITOR = 2, 10, 11, 12, 19, 64
 _DISPLAY = (_ID, _URGENCY, _IMPACT, _STATUS, _CHANGED, _EDITOR)
 
@@ -109,7 +112,7 @@ def _record(row: Mapping[str, Any], hook: HookView, clock: datetime, *, binned: 
     """A ticket as far as it may be news."""
     changed = str(row[str(_CHANGED)])
     # It may change once more within the same second, and would look the same: it is looked at again.
-    version = f"{changed}~{clock:%H:%M:%S}" if _moment(row) > clock - FRESH else changed
+    version = f"{changed}~{clock:%H:%M:%S}" if is_fresh(_moment(row), clock) else changed
     state: dict[str, Any] = {"binned": binned}
     if not binned:
         state |= {
@@ -122,6 +125,11 @@ def _record(row: Mapping[str, Any], hook: HookView, clock: datetime, *, binned: 
         if by_others or any(hook.settings.get(name) for name in _UNSEEN):
             state["changed"] = changed
     return PulledRecord(TICKET, str(row[str(_ID)]), version, state)
+
+
+def is_fresh(changed: datetime, now: datetime) -> bool:
+    """Whether a ticket changed so recently that it may change again within the same second."""
+    return now - FRESH < changed < now + AHEAD
 
 
 def _moment(row: Mapping[str, Any]) -> datetime:

@@ -13,7 +13,7 @@ from typing import Any
 from crm_sync.crms.base import Link, Local, Port
 from crm_sync.crms.glpi import choices, mapping
 from crm_sync.crms.glpi.client import GlpiClient
-from crm_sync.crms.glpi.pull import FRESH
+from crm_sync.crms.glpi.pull import is_fresh
 from crm_sync.crms.glpi.reassignments import Reassignments
 from crm_sync.crms.glpi.tellings import Tellings
 from crm_sync.crms.glpi.tickets import Tickets
@@ -143,7 +143,7 @@ class Updates(Work):
     def _settled(self, row: Mapping[str, Any]) -> str | None:
         """When the ticket changed, once it can be told from another change of the same second."""
         changed = str(row.get("date_mod") or "")
-        if not changed or self.client.utc_date(changed) > self.port.now - FRESH:
+        if not changed or is_fresh(self.client.utc_date(changed), self.port.now):
             return None
         return changed
 

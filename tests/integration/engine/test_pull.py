@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
@@ -10,14 +11,16 @@ from sqlalchemy import select, update
 
 from crm_sync import keys, owner
 from crm_sync.crms.base import PulledPage, PulledRecord
-from crm_sync.engine import pull as pulling
+from crm_sync.engine import apps, features, housekeeping, operate, pull as pulling
 from crm_sync.engine.pull import Pulled, attend, due, pull
 from crm_sync.errors import ConfigError, ServerFault
 from crm_sync.locks import Busy
+from crm_sync.store import open_store
 from crm_sync.store.models import Delivery, EventState, Hook, HookState
 from tests.integration.engine.conftest import START, Desk
 from tests.notebook import Killed, refused_credentials
 from tests.payloads import contact_created
+from tests.servers import on_every_database
 
 
 def page(number: int | str, version: str = "v1", **state: Any) -> PulledRecord:
@@ -42,6 +45,7 @@ def outcomes(desk: Desk) -> list[str | None]:
     return [event.outcome for event in desk.events() if event.name == "page.updated"]
 
 
+@on_every_database
 def test_a_change_becomes_an_event_in_the_mailbox_of_its_contact_and_is_applied(desk: Desk) -> None:
     known(desk, 1, 2)
     desk.notebook.feed.append(brought(page(2, text="Changed there")))
@@ -68,6 +72,7 @@ def test_what_both_sides_agreed_on_is_no_news(desk: Desk) -> None:
     assert pull(desk.runtime, desk.hook_id) == Pulled(seen=1, linked=1)
 
 
+@on_every_database
 def test_what_is_pulled_twice_makes_one_event(desk: Desk) -> None:
     known(desk, 1)
     desk.notebook.feed.append(brought(page(1, text="New"), page(1, text="New")))
@@ -87,6 +92,7 @@ def test_two_changes_of_one_moment_are_two_events_and_the_last_one_is_applied(de
     assert desk.links()[0].agreed["text"] == "Second"
 
 
+@on_every_database
 def test_the_watermark_moves_with_the_page_and_not_before(desk: Desk) -> None:
     known(desk, 1)
     desk.notebook.feed.extend([brought(page(1, text="New"), until=5), ServerFault("It broke.")])
@@ -168,6 +174,52 @@ def test_a_hook_that_rests_waits_or_does_not_want_it_is_not_due(desk: Desk, valu
     with desk.runtime.store.write() as session:
         session.execute(update(Hook).values(**values))
     assert due(desk.runtime) == []
+
+
+def test_a_hook_whose_feature_is_switched_off_is_neither_due_nor_pulled(desk: Desk) -> None:
+    flag = apps.find("notebook").manifest.feature_flag
+    features.switch(desk.runtime, desk.account.id, flag, on=False)
+    assert due(desk.runtime) == []
+    with pytest.raises(ConfigError, match=flag):
+        pull(desk.runtime, desk.hook_id)
+    assert desk.notebook.asked == []
+    features.switch(desk.runtime, desk.account.id, flag, on=True)
+    assert due(desk.runtime) == [desk.hook_id]
+
+
+def test_a_service_that_was_down_pulls_once_for_all_it_missed_and_is_due_an_interval_later(
+    desk: Desk,
+) -> None:
+    pull(desk.runtime, desk.hook_id)
+    desk.clock.forward(3600 * 30)
+    assert due(replace(desk.runtime, store=open_store(desk.runtime.config))) == [desk.hook_id]
+    pull(desk.runtime, desk.hook_id)
+    assert desk.notebook.asked[-1].last == START
+    assert due(desk.runtime) == []
+
+
+def test_what_was_forgotten_is_news_again_only_where_nobody_agreed_on_it(desk: Desk) -> None:
+    known(desk, 1, 2)
+    desk.notebook.feed.append(brought(page(1, text="New"), page(2, text="New")))
+    pull(desk.runtime, desk.hook_id)
+    desk.drain(1)
+    desk.clock.forward(86_400 * 400)
+    assert housekeeping.tidy(desk.runtime) > 0
+    desk.notebook.feed.append(brought(page(1, text="New"), page(2, text="New")))
+    # The second one is still waiting, and was not forgotten for that.
+    assert pull(desk.runtime, desk.hook_id) == Pulled(seen=2, linked=2, repeated=1)
+
+
+def test_an_update_that_fails_is_seen_tried_again_and_can_be_replayed(desk: Desk) -> None:
+    known(desk, 1)
+    desk.notebook.feed.append(brought(page(1, say="Hello", **{"in": "nowhere", "line": 5})))
+    pull(desk.runtime, desk.hook_id)
+    desk.settle(1)
+    (event,) = desk.events(EventState.FAILED)
+    assert event.name == "page.updated"
+    told = operate.retry(desk.runtime, [event.id])
+    assert told
+    assert [found.id for found in desk.events(EventState.PENDING)] == [event.id]
 
 
 def test_a_hook_that_rested_is_due_again_when_its_rest_is_over(desk: Desk) -> None:
