@@ -51,7 +51,7 @@ def test_the_beat_heals_a_wake_up_that_was_lost_right_after_the_answer() -> None
 
 
 def test_what_technicians_do_comes_back_by_itself_and_at_once_when_glpi_tells() -> None:
-    with running("web", "worker", "beat", glpi_options={"flavour": "11.0.6"}) as (system, runtime):
+    with running("web", "worker", "bulk", "beat", glpi_options={"flavour": "11.0.6"}) as (system, runtime):
         hook = system.connect(runtime, enable_bidirectional_sync="true")
         write(system)
         wait_until_quiet(runtime, QUIET_S)

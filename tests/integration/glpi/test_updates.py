@@ -5,15 +5,18 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
+from sqlalchemy import insert
 
+from crm_sync.crms.glpi import pull as feed
 from crm_sync.crms.glpi.client import GlpiClient
 from crm_sync.engine.pull import Pulled, pull
+from crm_sync.sandbox.glpi import render as render_of_glpi, state as state_of_glpi
 from crm_sync.sandbox.server import html_page, lose
-from crm_sync.store.models import EventState
+from crm_sync.store.models import EventState, Link, LinkState
 from tests.integration.glpi.desk import EMAIL, Desk, once
 
 BOTH_WAYS = {"enable_bidirectional_sync": "true"}
@@ -481,16 +484,24 @@ def test_a_glpi_that_breaks_while_it_is_read_delays_the_change(
 # -- conflicts -----------------------------------------------------------------------------------------------------
 
 
-def disagree(desk: Desk, technician: Technician, conversation: int, *, agent_later: bool) -> None:
-    """The technician solves the ticket while the agent sets the conversation to pending."""
+def disagree(
+    desk: Desk,
+    technician: Technician,
+    conversation: int,
+    *,
+    agent_later: bool,
+    states: tuple[int, str] = (5, "pending"),
+) -> None:
+    """The technician gives the ticket a status while the agent gives the conversation another one."""
+    there, here = states
     if agent_later:
-        technician.set(status=5)
+        technician.set(status=there)
         desk.clock.forward(60)
-        desk.chatwoot.set_status(conversation, "pending")
+        desk.chatwoot.set_status(conversation, here)
     else:
-        desk.chatwoot.set_status(conversation, "pending")
+        desk.chatwoot.set_status(conversation, here)
         desk.clock.forward(60)
-        technician.set(status=5)
+        technician.set(status=there)
 
 
 @pytest.mark.parametrize("pulled_first", [True, False])
@@ -522,3 +533,97 @@ def test_where_both_sides_changed_the_policy_decides_and_the_outcome_says_so(
     assert (status(desk, conversation), technician.ticket()["status"]) == expected
     words = " ".join(desk.outcomes())
     assert "Both sides changed" in words or "as well" in words or "does not count" in words
+
+
+# -- clocks --------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("minutes", [-10, 10])
+@pytest.mark.parametrize("agent_later", [True, False])
+def test_a_clock_of_glpi_that_is_wrong_hides_nothing_and_leaves_both_sides_agreeing(
+    desk: Desk, technician: Technician, conversation: int, *, minutes: int, agent_later: bool
+) -> None:
+    desk.glpi.state.clock = lambda: desk.clock() + timedelta(minutes=minutes)
+    technician.set(status=4)
+    back(desk)
+    assert status(desk, conversation) == "pending"
+    disagree(desk, technician, conversation, agent_later=agent_later, states=(5, "open"))
+    for _ in range(3):
+        back(desk)
+        desk.clock.forward(300)
+    assert (status(desk, conversation), technician.ticket()["status"]) in {("resolved", 5), ("open", 2)}
+    desk.clock.forward(900)
+    back(desk)
+    with counted(desk) as writes:
+        assert back(desk).events == 0
+        assert writes() == (0, 0)
+
+
+@pytest.mark.parametrize("hours", [-1, 1])
+@pytest.mark.parametrize("settings", [WITH_TEXTS])
+def test_summer_time_that_begins_or_ends_between_two_pulls_hides_nothing(
+    desk: Desk, technician: Technician, conversation: int, hours: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Texts of before the setup are never told; that is longer ago than an hour.
+    desk.clock.forward(7200)
+    technician.write("Before.")
+    back(desk)
+    for module in (state_of_glpi, render_of_glpi):
+        monkeypatch.setattr(
+            module, "SERVER_UTC_OFFSET", state_of_glpi.SERVER_UTC_OFFSET + timedelta(hours=hours)
+        )
+    desk.clock.forward(600)
+    technician.write("After.")
+    technician.set(status=5)
+    back(desk)
+    assert [text.partition("\n\n")[2] for text, _ in texts(desk, conversation)] == ["Before.", "After."]
+    assert status(desk, conversation) == "resolved"
+
+
+# -- many ----------------------------------------------------------------------------------------------------------
+
+
+def test_ten_thousand_tickets_of_which_a_hundred_changed_cost_a_request_for_each_and_three_more(
+    desk: Desk, technician: Technician, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(feed, "PAGE", 60)
+    numbers = []
+    for person in range(100):
+        contact = desk.chatwoot.create_contact(name=f"Person {person}", email=f"person{person}@example.com")
+        numbers.append((contact.id, desk.chatwoot.create_conversation(contact.id, EMAIL).id))
+    desk.deliveries()
+    agreed = {"status": 2, "urgency": 3, "impact": 3, "binned": False}
+    now, rows = desk.clock(), []
+    with desk.glpi.state.lock:
+        for index in range(10_000):
+            person, number = numbers[index] if index < 100 else (90_000 + index, 90_000 + index)
+            long_ago = dict.fromkeys(("date", "date_creation", "date_mod"), "2026-10-01 00:00:00")
+            ticket = desk.glpi.state["Ticket"].insert({"name": "x", "content": "x", "status": 2, **long_ago})
+            rows.append(
+                {
+                    "hook_id": desk.hook_id,
+                    "mailbox": f"{desk.hook_id}:{person}",
+                    "local_type": "conversation",
+                    "local_id": number,
+                    "remote_type": "Ticket",
+                    "remote_id": str(ticket["id"]),
+                    "state": LinkState.LINKED,
+                    "agreed": agreed,
+                    "claimed_at": now,
+                    "created_at": now,
+                    "updated_at": now,
+                }
+            )
+    with desk.runtime.store.write() as session:
+        session.execute(insert(Link), rows)
+    for row in rows[:100]:
+        technician.client.update("Ticket", row["remote_id"], {"status": 5})
+    desk.clock.forward(3)
+    desk.glpi.reset_requests()
+    pulled = pull(desk.runtime, desk.hook_id)
+    desk.drain()
+    assert pulled.events == 100
+    calls = desk.calls()
+    assert len(calls) <= 2 + 2 + 100
+    assert calls.count("GET /Ticket") == 100
+    assert {desk.chatwoot.state.conversations[number].status for _, number in numbers} == {"resolved"}
