@@ -44,7 +44,7 @@ SEVERAL_SORTS = 10
 
 def interval_s(settings: Mapping[str, Any]) -> float | None:
     """How often changes are asked for; None while they are not to come back."""
-    if not settings.get("enable_bidirectional_sync"):
+    if not settings.get("enable_bidirectional_sync") or not settings.get("enable_ticket_sync", True):
         return None
     return float(settings["sync_interval_minutes"]) * 60
 

@@ -30,6 +30,8 @@ _ENCODED = re.compile(r"^\s*&lt;[a-z!]", re.IGNORECASE)
 
 #: A picture as it comes out of the sanitiser.
 _PICTURE = re.compile(r"<img\b([^>]*)>")
+#: A link, which GLPI's editor puts around each picture; there is none within another.
+_LINK = re.compile(r"<a\b.*?</a>", re.DOTALL)
 _GIVEN = re.compile(r'(src|alt)="([^"]*)"')
 
 
@@ -44,7 +46,9 @@ def message(text: str, files: Sequence[tuple[str, str]], *, author: str | None, 
 
 def markdown(content: str, base_url: str) -> str:
     """A content of GLPI as Markdown; ``base_url`` is GLPI's own address, for links without one."""
-    text = html.unescape(content) if _ENCODED.match(content) else content
+    text = (html.unescape(content) if _ENCODED.match(content) else content).strip()
+    if not text:
+        return ""
     if not re.search(r"<[a-z!/]", text, re.IGNORECASE):
         # No tag at all: GLPI shows its lines as they are.
         text = html.escape(text, quote=False).replace("\n", "<br>")
@@ -56,13 +60,23 @@ def markdown(content: str, base_url: str) -> str:
         link_rel=None,
         attribute_filter=lambda _tag, name, value: value if name == "alt" else urljoin(base_url, value),
     )
-    linked = _PICTURE.sub(_as_link, clean)
-    found = markdownify(linked, bullets="-", heading_style="ATX", newline_style="BACKSLASH")
+    named = _LINK.sub(lambda link: _PICTURE.sub(lambda picture: _label(picture[1]), link[0]), clean)
+    linked = _PICTURE.sub(_as_link, named)
+    try:
+        found = markdownify(linked, bullets="-", heading_style="ATX", newline_style="BACKSLASH")
+    except RecursionError:
+        # Nested more deeply than anybody writes: the words alone.
+        found = html.unescape(nh3.clean(linked, tags=set()))
     return re.sub(r"\n{3,}", "\n\n", found).strip()[:TEXT_LIMIT]
 
 
 def _as_link(picture: re.Match[str]) -> str:
     """A picture as a link: only who is logged in to GLPI may see it."""
-    given = dict(_GIVEN.findall(picture[1]))
-    label = " ".join(given.get("alt", "").split()) or "image"
-    return f'<a href="{given["src"]}">{label}</a>' if given.get("src") else label
+    source = dict(_GIVEN.findall(picture[1])).get("src")
+    label = _label(picture[1])
+    return f'<a href="{source}">{label}</a>' if source else label
+
+
+def _label(attributes: str) -> str:
+    """What a picture is called."""
+    return " ".join(dict(_GIVEN.findall(attributes)).get("alt", "").split()) or "image"

@@ -238,6 +238,14 @@ def test_an_older_glpi_is_asked_for_one_order_only() -> None:
     [
         ({"enable_bidirectional_sync": True, "sync_interval_minutes": 5}, 300.0),
         ({"enable_bidirectional_sync": False, "sync_interval_minutes": 5}, None),
+        (
+            {
+                "enable_bidirectional_sync": True,
+                "enable_ticket_sync": False,
+                "sync_interval_minutes": 5,
+            },
+            None,
+        ),
         ({}, None),
     ],
 )
