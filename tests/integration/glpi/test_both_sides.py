@@ -408,9 +408,19 @@ class BothSides(RuleBasedStateMachine):
         return there, here
 
 
-@pytest.mark.parametrize("chosen", SETTINGS.values(), ids=SETTINGS)
+@pytest.mark.parametrize(
+    ("flavour", "chosen"),
+    [
+        ("10.0.19", "states only"),
+        ("10.0.19", "latest, notes"),
+        ("11.0.6", "latest, notes"),
+        ("11.0.6", "chatwoot, messages"),
+        ("10.0.19", "glpi, messages"),
+        ("11.0.6", "solutions"),
+    ],
+)
 def test_both_sides_agree_once_it_is_quiet_whatever_happened_before(
-    config: Config, flavour: str, chosen: dict[str, str], tmp_path: Path
+    config: Config, flavour: str, chosen: str, tmp_path: Path
 ) -> None:
     days = iter(range(1_000_000))
 
@@ -419,7 +429,7 @@ def test_both_sides_agree_once_it_is_quiet_whatever_happened_before(
             folder = tmp_path / f"day-{next(days)}"
             folder.mkdir(mode=0o700)
             type(self).config = replace(config, data_dir=folder)
-            type(self).flavour, type(self).chosen = flavour, chosen
+            type(self).flavour, type(self).chosen = flavour, SETTINGS[chosen]
             super().__init__()
 
     run_state_machine_as_test(Day, settings=CHANCES)

@@ -402,6 +402,17 @@ def test_a_solution_is_told_before_its_conversation_is_resolved(
     assert len(texts(desk, conversation)) == 1
 
 
+def test_what_was_written_before_somebody_wanted_it_is_not_told(
+    desk: Desk, technician: Technician, conversation: int
+) -> None:
+    technician.write("Old.")
+    desk.clock.forward(5)
+    desk.set(enable_followup_pull="true")
+    technician.write("New.")
+    back(desk)
+    assert [text.partition("\n\n")[2] for text, _ in texts(desk, conversation)] == ["New."]
+
+
 @pytest.mark.parametrize("settings", [WITH_TEXTS])
 def test_what_came_from_chatwoot_is_not_told_there(
     desk: Desk, technician: Technician, conversation: int
