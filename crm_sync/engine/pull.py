@@ -15,7 +15,7 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 import structlog
-from sqlalchemy import insert, select, update
+from sqlalchemy import func, insert, select, update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
@@ -161,10 +161,11 @@ def _journaled(runtime: Runtime, hook: Hook, page: PulledPage) -> Pulled:
         fresh = {_dedup_key(hook.id, record): (record, link) for record, link in news}
         for key in known & fresh.keys():
             del fresh[key]
+        mailboxes = _mailboxes(session, hook.id, [link for _, link in fresh.values()])
         for key, (record, link) in fresh.items():
-            _insert(session, hook, record, link, key, runtime.now())
+            _insert(session, hook, record, link, mailboxes[link.id], key, runtime.now())
         session.execute(update(Hook).where(Hook.id == hook.id).values(pull_watermark=page.watermark))
-        return len(fresh), sorted({link.mailbox for _, link in fresh.values()})
+        return len(fresh), sorted(set(mailboxes.values()))
 
     try:
         events, mailboxes = runtime.store.write_together(write)
@@ -191,6 +192,31 @@ def _linked(
         found |= {(row.remote_type, row.remote_id or ""): row for row in rows}
     pairs = ((record, found.get((record.remote_type, record.remote_id))) for record in records)
     return [(record, link) for record, link in pairs if link is not None]
+
+
+def _mailboxes(session: Session, hook_id: int, found: Sequence[models.Link]) -> dict[int, str]:
+    """By the links' ids, where their events wait now: a conversation changes hands when contacts are merged."""
+    ids = [link.local_id for link in found if link.local_type == "conversation"]
+    latest: dict[int | None, str] = {}
+    for start in range(0, len(ids), BATCH):
+        newest = (
+            select(func.max(models.Event.id))
+            .where(
+                models.Event.hook_id == hook_id,
+                models.Event.conversation_id.in_(ids[start : start + BATCH]),
+            )
+            .group_by(models.Event.conversation_id)
+        )
+        rows = session.execute(
+            select(models.Event.conversation_id, models.Event.mailbox).where(models.Event.id.in_(newest))
+        )
+        latest |= {row[0]: row[1] for row in rows}
+    return {
+        link.id: latest.get(link.local_id, link.mailbox)
+        if link.local_type == "conversation"
+        else link.mailbox
+        for link in found
+    }
 
 
 def _is_news(record: PulledRecord, link: models.Link) -> bool:
@@ -222,7 +248,13 @@ def _known(session: Session, hook: Hook, records: Sequence[PulledRecord]) -> set
 
 
 def _insert(
-    session: Session, hook: Hook, record: PulledRecord, link: models.Link, key: str, now: datetime
+    session: Session,
+    hook: Hook,
+    record: PulledRecord,
+    link: models.Link,
+    mailbox: str,
+    key: str,
+    now: datetime,
 ) -> None:
     happened = RemoteUpdate(
         name=f"{record.remote_type.lower()}.updated",
@@ -250,7 +282,7 @@ def _insert(
         "hook_id": hook.id,
         "name": happened.name,
         "subject": happened.subject,
-        "mailbox": link.mailbox,
+        "mailbox": mailbox,
         "position": remote_position(now),
         "conversation_id": link.local_id if link.local_type == "conversation" else None,
         "message_id": None,

@@ -222,6 +222,17 @@ def test_an_update_that_fails_is_seen_tried_again_and_can_be_replayed(desk: Desk
     assert [found.id for found in desk.events(EventState.PENDING)] == [event.id]
 
 
+def test_an_update_is_skipped_by_hand_like_any_other_event(desk: Desk) -> None:
+    known(desk, 1)
+    desk.notebook.feed.append(brought(page(1, text="New")))
+    pull(desk.runtime, desk.hook_id)
+    (event,) = desk.events(EventState.PENDING)
+    operate.skip(desk.runtime, event.id, "Known and not wanted.")
+    (skipped,) = desk.events(EventState.SKIPPED)
+    assert (skipped.id, skipped.name) == (event.id, "page.updated")
+    assert desk.links()[0].agreed["text"] == "Person 1"
+
+
 def test_a_hook_that_rested_is_due_again_when_its_rest_is_over(desk: Desk) -> None:
     with desk.runtime.store.write() as session:
         session.execute(update(Hook).values(breaker_until=START + timedelta(hours=1)))

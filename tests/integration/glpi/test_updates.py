@@ -448,6 +448,22 @@ def test_an_answer_of_chatwoot_that_is_lost_makes_no_second_message(
     assert len(texts(desk, conversation)) == 1
 
 
+def test_what_comes_back_waits_where_the_conversation_is_after_a_merge_of_contacts(
+    desk: Desk, technician: Technician, conversation: int
+) -> None:
+    ana = desk.chatwoot.state.conversations[conversation].contact_id
+    survivor = desk.chatwoot.create_contact(name="Ana S.", email="ana.s@example.com")
+    desk.chatwoot.merge_contacts(survivor.id, ana)
+    desk.chatwoot.set_priority(conversation, "high")
+    desk.settle()
+    technician.set(status=5)
+    desk.clock.forward(3)
+    pull(desk.runtime, desk.hook_id)
+    assert [event.mailbox for event in desk.events(EventState.PENDING)] == [f"{desk.hook_id}:{survivor.id}"]
+    desk.drain()
+    assert status(desk, conversation) == "resolved"
+
+
 # -- what is gone --------------------------------------------------------------------------------------------------
 
 

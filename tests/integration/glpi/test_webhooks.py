@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
+from datetime import UTC, datetime
 
 import pytest
 
@@ -95,6 +97,20 @@ def test_the_setup_makes_them_and_takes_them_away_when_they_are_not_wanted_any_m
     assert ("ALLOWLIST" in said) if is_11 else ("from version 11 on" in said)
     desk.set(enable_glpi_webhooks="false")
     assert desk.rows("Webhook") == []
+
+
+def test_what_glpi_sends_after_that_is_believed(glpi: tuple[GlpiSandbox, str]) -> None:
+    access = client(glpi)
+    notices.register(access, URL, "secret")
+    number = access.create("Ticket", {"name": "x", "content": "x"})
+    access.update("Ticket", number, {"status": 5})
+    access.create("ITILFollowup", {"itemtype": "Ticket", "items_id": number, "content": "x"})
+    with glpi[0].state.lock:
+        sent = [(row["body"], json.loads(row["headers"])) for row in glpi[0].state["QueuedWebhook"].all()]
+    assert len(sent) >= 2
+    for body, headers in sent:
+        named = {name.lower(): str(value) for name, value in headers.items()}
+        notices.verify("secret", body.encode(), named, datetime.now(UTC))
 
 
 @pytest.mark.parametrize("settings", [WANTED])
