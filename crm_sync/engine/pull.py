@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -157,8 +158,8 @@ def _journaled(runtime: Runtime, hook: Hook, page: PulledPage) -> Pulled:
     news = [(record, link) for record, link in linked if _is_news(record, link)]
 
     def write(session: Session) -> tuple[int, list[str]]:
-        known = _known(session, hook, [record for record, _ in news])
-        fresh = {_dedup_key(hook.id, record): (record, link) for record, link in news}
+        fresh = {_dedup_key(record, link): (record, link) for record, link in news}
+        known = _known(session, hook, list(fresh))
         for key in known & fresh.keys():
             del fresh[key]
         mailboxes = _mailboxes(session, hook.id, [link for _, link in fresh.values()])
@@ -172,26 +173,31 @@ def _journaled(runtime: Runtime, hook: Hook, page: PulledPage) -> Pulled:
     except IntegrityError as error:
         raise Busy("Another pull is writing the same page.") from error
     runtime.alarm.wake(mailboxes)
-    return Pulled(len(page.records), len(linked), events, len(news) - events)
+    known_here = {id(record) for record, _ in linked}
+    return Pulled(len(page.records), len(known_here), events, len(news) - events)
 
 
 def _linked(
     session: Session, hook_id: int, records: Sequence[PulledRecord]
 ) -> list[tuple[PulledRecord, models.Link]]:
-    """The records that are linked here, each with its link."""
-    found: dict[tuple[str, str], models.Link] = {}
+    """The records that are linked here, with each of their links: merged tickets belong to several conversations."""
+    found: dict[tuple[str, str], list[models.Link]] = defaultdict(list)
     ids = sorted({record.remote_id for record in records})
     for start in range(0, len(ids), BATCH):
         rows = session.scalars(
-            select(models.Link).where(
+            select(models.Link)
+            .where(
                 models.Link.hook_id == hook_id,
                 models.Link.state == LinkState.LINKED,
                 models.Link.remote_id.in_(ids[start : start + BATCH]),
             )
+            .order_by(models.Link.id)
         )
-        found |= {(row.remote_type, row.remote_id or ""): row for row in rows}
-    pairs = ((record, found.get((record.remote_type, record.remote_id))) for record in records)
-    return [(record, link) for record, link in pairs if link is not None]
+        for row in rows:
+            found[row.remote_type, row.remote_id or ""].append(row)
+    return [
+        (record, link) for record in records for link in found.get((record.remote_type, record.remote_id), ())
+    ]
 
 
 def _mailboxes(session: Session, hook_id: int, found: Sequence[models.Link]) -> dict[int, str]:
@@ -224,15 +230,14 @@ def _is_news(record: PulledRecord, link: models.Link) -> bool:
     return any(link.agreed.get(key) != value for key, value in record.state.items())
 
 
-def _dedup_key(hook_id: int, record: PulledRecord) -> str:
+def _dedup_key(record: PulledRecord, link: models.Link) -> str:
     state = json.dumps(dict(record.state), sort_keys=True, default=str).encode()
     digest = hashlib.blake2b(state, digest_size=8).hexdigest()
-    return f"{hook_id}:{record.remote_type}:{record.remote_id}:{record.version}:{digest}"
+    return f"{link.id}:{record.remote_type}:{record.remote_id}:{record.version}:{digest}"
 
 
-def _known(session: Session, hook: Hook, records: Sequence[PulledRecord]) -> set[str]:
-    """Those of the records' keys that the journal has already."""
-    wanted = [_dedup_key(hook.id, record) for record in records]
+def _known(session: Session, hook: Hook, wanted: Sequence[str]) -> set[str]:
+    """Those of the keys that the journal has already."""
     found: set[str] = set()
     for start in range(0, len(wanted), BATCH):
         found |= set(

@@ -15,7 +15,10 @@ RECENT = 200
 
 
 class Tellings(Work):
-    """Tells in a conversation what was written at its ticket since ``texts_since`` (a fact of the setup)."""
+    """Tells in a conversation what was written at its ticket since ``texts_since``.
+
+    That is a fact of the setup, and agreed on for a ticket into which another one was merged.
+    """
 
     def told(self, ticket: Link, row: Mapping[str, Any]) -> Iterator[str]:
         """Tell what is new; says how much that was. Costs a call, and one more for each text that is told."""
@@ -39,18 +42,21 @@ class Tellings(Work):
         return [
             row
             for row in rows
-            if self._is_recent(row)
+            if self._is_recent(ticket, row)
             and not content.is_ours(str(row.get("content") or ""))
             # What GLPI copied from a ticket that was merged.
             and not row.get("sourceitems_id")
             and not self.port.is_told((kind, str(row["id"])))
         ]
 
-    def _is_recent(self, row: Mapping[str, Any]) -> bool:
-        since, written = self.facts.get("texts_since"), row.get("date_creation")
+    def _is_recent(self, ticket: Link, row: Mapping[str, Any]) -> bool:
+        written = row.get("date_creation")
+        since = [told for told in (self.facts.get("texts_since"), ticket.agreed.get("texts_since")) if told]
         if not since or not written:
             return True
-        return self.client.utc_date(str(written)) >= datetime.fromisoformat(since)
+        return self.client.utc_date(str(written)) >= max(map(datetime.fromisoformat, since)).replace(
+            microsecond=0
+        )
 
     def _tell(self, ticket: Link, kind: str, row: Mapping[str, Any]) -> bool:
         base = mapping.web_url(self.client.api_url)

@@ -51,17 +51,25 @@ class Updates(Work):
         except NotFound:
             words = f"Ticket {ticket.remote_id} was purged; what comes next opens a new one."
             raise Skip("purged", words) from None
-        if row.get("is_deleted"):
-            standing = self.tickets.standing_again(ticket)
-            if standing.remote_id != ticket.remote_id:
-                return f"Ticket {ticket.remote_id} was merged into ticket {standing.remote_id}."
-            self.port.agree(ticket, binned=True)
-            return f"Ticket {ticket.remote_id} is in GLPI's bin; its conversation stays as it is."
         try:
+            if row.get("is_deleted"):
+                standing = self._standing(ticket)
+                if standing.remote_id == ticket.remote_id:
+                    self.port.agree(ticket, binned=True)
+                    return f"Ticket {ticket.remote_id} is in GLPI's bin; its conversation stays as it is."
+                ticket, row = standing, self.client.item(TICKET, standing.remote_id)
             done = self._brought(ticket, row)
         except NotFound as gone:
             raise Skip("gone", f"The ticket or its conversation is there no longer: {gone}") from gone
         return " ".join(done) or f"Ticket {ticket.remote_id} holds nothing that Chatwoot does not know."
+
+    def _standing(self, ticket: Link) -> Link:
+        """The ticket that stands for one in the bin; what the conversation agreed on was the state of the former."""
+        standing = self.tickets.standing_again(ticket)
+        if standing.remote_id == ticket.remote_id:
+            return standing
+        before = {key: ticket.agreed.get(key) for key in ("status", *_LEVELS, "heard")}
+        return self.port.agree(standing, **before)
 
     def _brought(self, ticket: Link, row: dict[str, Any]) -> list[str]:
         done = [

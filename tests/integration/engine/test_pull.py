@@ -16,7 +16,7 @@ from crm_sync.engine.pull import Pulled, attend, due, pull
 from crm_sync.errors import ConfigError, ServerFault
 from crm_sync.locks import Busy
 from crm_sync.store import open_store
-from crm_sync.store.models import Delivery, EventState, Hook, HookState
+from crm_sync.store.models import Delivery, EventState, Hook, HookState, Link
 from tests.integration.engine.conftest import START, Desk
 from tests.notebook import Killed, refused_credentials
 from tests.payloads import contact_created
@@ -64,6 +64,19 @@ def test_a_record_nobody_knows_makes_no_event(desk: Desk) -> None:
     desk.notebook.feed.append(brought(page(77, text="x"), PulledRecord("line", "1", "v1", {"text": "x"})))
     assert pull(desk.runtime, desk.hook_id) == Pulled(seen=2)
     assert desk.events(EventState.PENDING) == []
+
+
+def test_a_record_of_several_makes_an_event_for_each_once(desk: Desk) -> None:
+    known(desk, 1, 2)
+    with desk.runtime.store.write() as session:
+        session.execute(update(Link).values(remote_id="1"))
+    for _ in range(2):
+        desk.notebook.feed.append(brought(page(1, text="New")))
+        pull(desk.runtime, desk.hook_id)
+    assert [event.mailbox for event in desk.events(EventState.PENDING)] == [
+        f"{desk.hook_id}:1",
+        f"{desk.hook_id}:2",
+    ]
 
 
 def test_what_both_sides_agreed_on_is_no_news(desk: Desk) -> None:

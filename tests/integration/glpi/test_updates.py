@@ -9,7 +9,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
-from sqlalchemy import insert
+from sqlalchemy import insert, update
 
 from crm_sync.crms.glpi import pull as feed
 from crm_sync.crms.glpi.client import GlpiClient
@@ -283,6 +283,79 @@ def test_an_agent_whose_technician_was_taken_away_in_glpi_can_be_assigned_again(
 
 
 @pytest.mark.parametrize("settings", [BOTH_WAYS | {"pull_assignee": "true"}])
+def test_an_agent_who_was_assigned_meanwhile_stays_beside_the_technician(
+    desk: Desk, technician: Technician, conversation: int, joan: int
+) -> None:
+    rui = desk.add_user("rui", "rui.sample@example.com")
+    number = technician.ticket()["id"]
+    technician.client.create("Ticket_User", {"tickets_id": number, "users_id": rui, "type": 2})
+    desk.chatwoot.assign(conversation, assignee_id=31)
+    late = desk.deliveries()
+    desk.clock.forward(3)
+    pull(desk.runtime, desk.hook_id)
+    desk.drain()
+    assert "so did the agent" in pulled_outcomes(desk)[-1]
+    desk.take(late)
+    desk.drain()
+    back(desk)
+    assert desk.chatwoot.state.conversations[conversation].assignee_id == 31
+    users = {row["users_id"] for row in desk.rows("Ticket_User", tickets_id=number) if row["type"] == 2}
+    assert users == {joan, rui}
+
+
+@pytest.mark.parametrize("settings", [BOTH_WAYS | {"pull_assignee": "true"}])
+def test_a_technician_who_is_no_agent_changes_nothing_and_is_told(
+    desk: Desk, technician: Technician, conversation: int
+) -> None:
+    user = desk.add_user("otto", "otto@example.org")
+    number = technician.ticket()["id"]
+    technician.client.create("Ticket_User", {"tickets_id": number, "users_id": user, "type": 2})
+    back(desk)
+    assert "No agent has the e-mail address" in pulled_outcomes(desk)[-1]
+    assert desk.chatwoot.state.conversations[conversation].assignee_id is None
+
+
+@pytest.mark.parametrize("pulled_first", [True, False])
+@pytest.mark.parametrize(
+    ("settings", "agent_later", "expected"),
+    [
+        (BOTH_WAYS | {"pull_priority": "true"}, True, ("high", 4)),
+        (BOTH_WAYS | {"pull_priority": "true"}, False, ("low", 1)),
+        (BOTH_WAYS | {"pull_priority": "true", "conflict_policy": "glpi"}, True, ("low", 1)),
+        (BOTH_WAYS | {"pull_priority": "true", "conflict_policy": "chatwoot"}, False, ("high", 4)),
+        # It does not come back, so that there is no conflict: the conversation's counts.
+        (BOTH_WAYS | {"conflict_policy": "glpi"}, False, ("high", 4)),
+    ],
+)
+def test_where_both_sides_changed_the_priority_the_policy_decides(
+    desk: Desk,
+    technician: Technician,
+    conversation: int,
+    *,
+    pulled_first: bool,
+    agent_later: bool,
+    expected: tuple[str, int],
+) -> None:
+    for agent in (not agent_later, agent_later):
+        if agent:
+            desk.chatwoot.set_priority(conversation, "high")
+        else:
+            technician.set(urgency=1, impact=1)
+        desk.clock.forward(60)
+    if pulled_first:
+        pull(desk.runtime, desk.hook_id)
+        desk.drain()
+    desk.sync()
+    for _ in range(2):
+        back(desk)
+    found = desk.chatwoot.state.conversations[conversation].priority
+    assert (found, technician.ticket()["urgency"]) == expected
+    with counted(desk) as writes:
+        back(desk)
+        assert writes() == (0, 0)
+
+
+@pytest.mark.parametrize("settings", [BOTH_WAYS | {"pull_assignee": "true"}])
 def test_an_agent_who_leaves_does_not_come_back_by_what_we_write(
     desk: Desk, technician: Technician, conversation: int, joan: int
 ) -> None:
@@ -464,6 +537,16 @@ def test_what_comes_back_waits_where_the_conversation_is_after_a_merge_of_contac
     assert status(desk, conversation) == "resolved"
 
 
+@pytest.mark.parametrize("settings", [WITH_TEXTS])
+def test_a_followup_that_holds_nothing_is_not_told(
+    desk: Desk, technician: Technician, conversation: int
+) -> None:
+    technician.write("<p> </p>")
+    technician.write("<p>Something.</p>")
+    back(desk)
+    assert [text.partition("\n\n")[2] for text, _ in texts(desk, conversation)] == ["Something."]
+
+
 # -- what is gone --------------------------------------------------------------------------------------------------
 
 
@@ -476,6 +559,41 @@ def test_a_ticket_in_the_bin_leaves_its_conversation_and_says_so(
     desk.clock.forward(3700)
     back(desk)
     assert "bin" in pulled_outcomes(desk)[-1]
+    assert status(desk, conversation) == "open"
+
+
+@pytest.mark.parametrize("settings", [WITH_TEXTS | {"pulled_followups": "message"}])
+def test_a_ticket_that_was_merged_is_followed_and_nobody_is_told_what_was_written_there_before(
+    desk: Desk, technician: Technician, conversation: int
+) -> None:
+    number = technician.ticket()["id"]
+    other = technician.client.create("Ticket", {"name": "The other", "content": "x"})
+    source = {"sourceitems_id": number, "content": "merged"}
+    technician.client.create("ITILFollowup", {"itemtype": "Ticket", "items_id": other, **source})
+    fields = {"itemtype": "Ticket", "items_id": other, "is_private": 0}
+    technician.client.create("ITILFollowup", fields | {"content": "For somebody else."})
+    desk.write("Ticket", number, is_deleted=1, date_mod=desk.glpi.state.now())
+    desk.clock.forward(3700)
+    pull(desk.runtime, desk.hook_id)
+    desk.drain()
+    assert f"merged into ticket {other}" in pulled_outcomes(desk)[-1]
+    technician.client.update("Ticket", other, {"status": 5})
+    technician.client.create("ITILFollowup", fields | {"content": "For everybody."})
+    back(desk)
+    assert status(desk, conversation) == "resolved"
+    assert [text for text, _ in texts(desk, conversation)] == ["For everybody."]
+
+
+def test_an_update_of_a_ticket_that_is_nobodys_any_more_is_skipped(
+    desk: Desk, technician: Technician, conversation: int
+) -> None:
+    technician.set(status=5)
+    pull(desk.runtime, desk.hook_id)
+    with desk.runtime.store.write() as session:
+        session.execute(update(Link).where(Link.remote_type == "Ticket").values(remote_id="999"))
+    desk.drain()
+    event = desk.events()[-1]
+    assert (event.state, event.reason) == (EventState.SKIPPED, "not_linked")
     assert status(desk, conversation) == "open"
 
 
