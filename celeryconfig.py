@@ -74,6 +74,8 @@ task_routes = {
     "crm_sync.wake": {"queue": "events"},
     "crm_sync.sweep": {"queue": "ticks"},
     "crm_sync.housekeeping": {"queue": "ticks"},
+    # The look goes with the ticks; the pulls themselves are bulk work.
+    "crm_sync.pull_due": {"queue": "ticks"},
     "crm_sync.setup*": {"queue": "setup"},
     "crm_sync.pull*": {"queue": "pull"},
     "crm_sync.reconcile*": {"queue": "pull"},
@@ -113,6 +115,12 @@ beat_schedule = {
         "schedule": _config.sweep_interval_s,
         # A tick that is late is no use: the next one does the same.
         "options": {"expires": _config.sweep_interval_s},
+    },
+    "pull_due": {
+        "task": "crm_sync.pull_due",
+        # Only looks which hooks are due, from the stored time of their last pull.
+        "schedule": 60.0,
+        "options": {"expires": 60.0},
     },
     "housekeeping": {
         "task": "crm_sync.housekeeping",

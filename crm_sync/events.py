@@ -199,3 +199,24 @@ class Event:
         if self.conversation is not None:
             return f"conversation {self.conversation.id}"
         return f"contact {self.contact.id}"
+
+
+@dataclass(frozen=True, slots=True)
+class RemoteUpdate:
+    """A record of a CRM that changed there, as a pull showed it: a recent state, not a precise history.
+
+    ``name`` is like ``ticket.updated``; ``state`` is in the CRM's own words; the local record is what Chatwoot knows
+    it by.
+    """
+
+    name: str
+    remote_type: str
+    remote_id: str
+    local_type: str
+    local_id: int
+    state: Mapping[str, Any]
+
+    @property
+    def subject(self) -> str:
+        """What the update is about, for people: ``ticket 12 (conversation 812)``."""
+        return f"{self.remote_type.lower()} {self.remote_id} ({self.local_type} {self.local_id})"

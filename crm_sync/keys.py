@@ -36,6 +36,16 @@ def shared_lock(hook_id: int, name: str) -> str:
     return f"{PREFIX}shared:{{{hook_id}:{name}}}"
 
 
+def pull_lock(hook_id: int) -> str:
+    """Name of the mutex on the pulls of a hook."""
+    return f"{PREFIX}pull:{{{hook_id}}}"
+
+
+def pull_wanted(hook_id: int) -> str:
+    """Set while a pull that was asked for is on its way."""
+    return f"{PREFIX}pull_wanted:{hook_id}"
+
+
 def armed(mailbox: str) -> str:
     """Set while a wake-up for the mailbox is on its way."""
     return f"{PREFIX}armed:{mailbox}"

@@ -30,6 +30,11 @@ REST_S = 1.0
 WAKE = "crm_sync.wake"
 QUEUE = "events"
 
+PULL = "crm_sync.pull"
+PULL_QUEUE = "pull"
+#: How long a pull that was asked for waits, so that what is told within that time costs one, in seconds.
+PULL_DELAY_S = 3.0
+
 
 class Publisher:
     """Wakes mailboxes. ``timeout_s`` is how long a publish may take before it is given up."""
@@ -63,8 +68,7 @@ class Publisher:
             for mailbox in self._arm(mailboxes, delay_s):
                 self._publish([mailbox], delay_s)
         except (RedisError, KombuError, OSError) as error:
-            with self._guard:
-                self._rest_until = self._clock() + REST_S
+            self._give_up()
             log.warning("wake_up_not_published", mailboxes=len(mailboxes), error=type(error).__name__)
 
     def disarm(self, mailbox: str) -> None:
@@ -75,6 +79,22 @@ class Publisher:
         """The mailbox waits in line for a place: no wake-up is needed until its turn comes."""
         self._redis.set(keys.armed(mailbox), 1, px=round(ARMED_S * 1000))
 
+    def pull(self, hook_id: int) -> None:
+        """Have the hook pulled soon; several wishes within seconds are one. Never raises for a broker that is away."""
+        if self._clock() < self._rest_until:
+            return
+        try:
+            if self._redis.set(keys.pull_wanted(hook_id), 1, nx=True, px=round(PULL_DELAY_S * 1000)):
+                self._send(PULL, [hook_id], PULL_QUEUE, PULL_DELAY_S)
+        except (RedisError, KombuError, OSError) as error:
+            self._give_up()
+            # The hook is pulled at its interval all the same.
+            log.warning("pull_not_published", hook=hook_id, error=type(error).__name__)
+
+    def _give_up(self) -> None:
+        with self._guard:
+            self._rest_until = self._clock() + REST_S
+
     def _arm(self, mailboxes: Sequence[str], delay_s: float) -> list[str]:
         """Those of the mailboxes that had no wake-up on its way; from now on they have."""
         lifetime_ms = round((delay_s + ARMED_S) * 1000)
@@ -84,11 +104,14 @@ class Publisher:
         return [mailbox for mailbox, armed in zip(mailboxes, pipeline.execute(), strict=True) if armed]
 
     def _publish(self, mailboxes: Sequence[str], delay_s: float) -> None:
+        self._send(WAKE, [list(mailboxes)], QUEUE, delay_s)
+
+    def _send(self, task: str, args: list[object], queue: str, delay_s: float) -> None:
         with self._connections.acquire(block=True, timeout=1) as connection:
             self._app.send_task(
-                WAKE,
-                args=[list(mailboxes)],
-                queue=QUEUE,
+                task,
+                args=args,
+                queue=queue,
                 countdown=delay_s or None,
                 connection=connection,
                 retry=False,

@@ -9,7 +9,7 @@ from celery.signals import worker_ready
 from celery.worker.consumer import Consumer
 
 from crm_sync.celery import app
-from crm_sync.engine import housekeeping, mailbox, warmup
+from crm_sync.engine import housekeeping, mailbox, pull as pulling, warmup
 from crm_sync.engine.sweep import sweep as sweep_all
 from crm_sync.publisher import QUEUE
 from crm_sync.service import runtime
@@ -32,6 +32,20 @@ def wake(mailboxes: list[str]) -> None:
 def sweep() -> None:
     """Wake what is due or was forgotten."""
     sweep_all(runtime())
+
+
+@app.task(name="crm_sync.pull_due")
+def pull_due() -> None:
+    """Start the pull of every hook whose time has come."""
+    for hook_id in pulling.due(runtime()):
+        # The next look asks again: what nobody took by then would only pile up.
+        pull.apply_async([hook_id], expires=app.conf.beat_schedule["pull_due"]["schedule"])
+
+
+@app.task(name="crm_sync.pull")
+def pull(hook_id: int) -> None:
+    """Bring what changed in a hook's CRM into the journal."""
+    pulling.attend(runtime(), hook_id)
 
 
 @app.task(name="crm_sync.housekeeping")

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import threading
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -17,6 +17,7 @@ from typing import Any
 from crm_sync.crms import http
 from crm_sync.crms.base import (
     App,
+    Feed,
     HookView,
     Link,
     LinkKey,
@@ -24,11 +25,13 @@ from crm_sync.crms.base import (
     Local,
     Manifest,
     Port,
+    PulledPage,
+    PullFrom,
     Remote,
     SetupResult,
 )
 from crm_sync.errors import Duplicate, OutcomeUnknown, Retriable, ServerFault, Skip, Unauthorized
-from crm_sync.events import Event, EventName
+from crm_sync.events import Event, EventName, RemoteUpdate
 
 Fault = Callable[["Notebook"], None]
 
@@ -50,6 +53,9 @@ class Notebook:
     searches: int = 0
     updates: list[tuple[str, str]] = field(default_factory=list)
     unique_pages: bool = False
+    #: What its feed yields when it is asked next, and from where it was asked.
+    feed: deque[PulledPage | BaseException] = field(default_factory=deque)
+    asked: list[PullFrom] = field(default_factory=list)
     #: The system its calls are reported as.
     system: str = "Notebook"
     in_flight: int = 0
@@ -94,6 +100,15 @@ class Notebook:
             self.updates.append((number, text))
             kind, marker, _ = self.records[int(number)]
             self.records[int(number)] = (kind, marker, text)
+
+    def changes(self, start: PullFrom) -> Iterator[PulledPage]:
+        """The pages it has up its sleeve."""
+        self.asked.append(start)
+        while self.feed:
+            page = self.feed.popleft()
+            if isinstance(page, BaseException):
+                raise page
+            yield page
 
     def texts(self, kind: str) -> list[str]:
         """The texts of a kind, in the order they were written."""
@@ -150,6 +165,20 @@ class NotebookProcessor:
             return f"page {page.remote_id} changed"
         return f"page {page.remote_id}"
 
+    def apply(self, update: RemoteUpdate) -> str:
+        """See crms.base.Processor: what the notebook says of a page is told in Chatwoot."""
+        page = self.port.link(Local("contact", update.local_id), "page")
+        if page is None:
+            raise Skip("not_linked", "Nobody knows this page.")
+        self.port.agree(page, **update.state)
+        words = update.state.get("say")
+        if words is None:
+            return f"page {page.remote_id} agreed"
+        told = self.port.tell(
+            int(update.state["in"]), ("line", str(update.state["line"])), words, private=True
+        )
+        return f"page {page.remote_id} {'told' if told else 'told before'}"
+
     def _page(self, event: Event) -> Link:
         page = self._ensure(Local("contact", event.contact.id), "page", event.contact.name or "")
         if page.created:
@@ -164,6 +193,11 @@ class NotebookProcessor:
             create=lambda: self.notebook.create(kind, marker, text),
             recover=lambda: self.notebook.find(kind, marker),
         )
+
+
+def interval_s(settings: Mapping[str, Any]) -> float | None:
+    """The notebook is asked every five minutes, unless it is switched off."""
+    return None if settings.get("feed") is False else 300.0
 
 
 def notebook_app(notebook: Notebook, events: frozenset[EventName] = frozenset(EventName)) -> App:
@@ -181,6 +215,9 @@ def notebook_app(notebook: Notebook, events: frozenset[EventName] = frozenset(Ev
         attributes=(),
     )
 
+    def changes(_client: Any, _hook: HookView, start: PullFrom) -> Iterable[PulledPage]:
+        return notebook.changes(start)
+
     def nothing_to_do(_client: Any, _hook: HookView) -> SetupResult:
         return SetupResult()
 
@@ -190,6 +227,7 @@ def notebook_app(notebook: Notebook, events: frozenset[EventName] = frozenset(Ev
         processor=NotebookProcessor,
         check=nothing_to_do,
         setup=nothing_to_do,
+        feed=Feed(changes, interval_s),
     )
 
 

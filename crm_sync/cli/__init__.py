@@ -23,6 +23,7 @@ COMMANDS = {
     "hooks": "crm_sync.cli.hooks:hooks",
     "events": "crm_sync.cli.events:events",
     "links": "crm_sync.cli.links:links",
+    "pull": "crm_sync.cli.pull:pull",
     "stats": "crm_sync.cli.stats:stats",
     "sandbox": "crm_sync.cli.sandbox:sandbox",
     "config": "crm_sync.cli.config:config",

@@ -69,8 +69,11 @@ def show(hook: int) -> None:
     """Show one hook with its settings, without the secret ones."""
     with opened() as runtime, runtime.store.read() as session:
         row = engine.get(session, hook)
+        address = runtime.view(row, row.account).notice_url
         shown = {
             **_shown(row),
+            "notice_url": address if _takes_notices(row) else None,
+            "pulled_at": row.pulled_at,
             "breaker": operate.breaker_state(row, runtime.now()),
             "settings": _visible(row),
             "facts": row.facts,
@@ -170,6 +173,13 @@ def _name(hook: Hook) -> str:
         return apps.find(hook.app_id).manifest.name
     except ConfigError:
         return f"{hook.app_id} (not installed)"
+
+
+def _takes_notices(hook: Hook) -> bool:
+    try:
+        return apps.find(hook.app_id).notices is not None
+    except ConfigError:
+        return False
 
 
 def _visible(hook: Hook) -> dict[str, Any]:

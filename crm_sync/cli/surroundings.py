@@ -37,6 +37,9 @@ class NobodyToWake:
     def hold(self, mailbox: str) -> None:
         """Nobody stands in line."""
 
+    def pull(self, hook_id: int) -> None:
+        """Nobody pulls; the hook is due at its interval."""
+
 
 @contextmanager
 def opened(*, wakes: bool = False) -> Iterator[Runtime]:

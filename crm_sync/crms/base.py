@@ -11,20 +11,32 @@ kept for a hook), a processor (one handler for each event name) and a setup. A p
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Literal, Protocol
 
-from crm_sync.events import Agent, Contact, Conversation, Event, EventName, Message
+from crm_sync.events import (
+    Agent,
+    Contact,
+    Conversation,
+    Event,
+    EventName,
+    Message,
+    RemoteUpdate,
+    Status,
+)
 
-LocalType = Literal["contact", "conversation", "message", "attachment"]
+LocalType = Literal["contact", "conversation", "message", "attachment", "remote"]
 
 
 @dataclass(frozen=True, slots=True)
 class Local:
-    """A record of Chatwoot: its type and its id (the display id, for a conversation)."""
+    """A record of Chatwoot: its type and its id (the display id, for a conversation).
+
+    ``remote`` stands for a record of the CRM whose words were told in Chatwoot (see ``Port.tell``).
+    """
 
     type: LocalType
     id: int
@@ -70,6 +82,9 @@ class HookView:
     chatwoot_account_id: int
     timeouts_s: tuple[float, float] = (3.0, 30.0)
     language: str = "en"
+    #: Where the CRM may send notices of changes, and what it is to sign them with.
+    notice_url: str | None = None
+    notice_secret: str | None = field(default=None, repr=False)
 
 
 #: The confirmed link of a record, if it has one.
@@ -124,12 +139,28 @@ class Chatwoot(Protocol):
         """The agents of the account, with e-mail addresses."""
         ...
 
+    def toggle_status(self, conversation_id: int, status: Status) -> Status:
+        """Give the conversation a status; what it then is."""
+        ...
+
+    def toggle_priority(self, conversation_id: int, priority: str | None) -> None:
+        """Give the conversation a priority (``low`` to ``urgent``), or none."""
+        ...
+
+    def assign(self, conversation_id: int, *, assignee_id: int | None = None) -> None:
+        """Give the conversation to an agent, or to nobody."""
+        ...
+
 
 class Port(Protocol):
     """What the engine offers a processor while it handles one event."""
 
     hook: HookView
-    chatwoot: Chatwoot
+
+    @property
+    def chatwoot(self) -> Chatwoot:
+        """The Chatwoot of the hook's account."""
+        ...
 
     @property
     def now(self) -> datetime:
@@ -174,6 +205,17 @@ class Port(Protocol):
         """Let the Chatwoot record of this link show these custom attributes, in time; ``None`` takes one away."""
         ...
 
+    def tell(self, conversation_id: int, source: tuple[str, str], text: str, *, private: bool) -> bool:
+        """Write a message into a conversation once, whatever breaks; whether it was written just now.
+
+        ``source`` is the CRM record (type, id) whose words these are. What is not ``private`` goes to the customer.
+        """
+        ...
+
+    def is_told(self, source: tuple[str, str]) -> bool:
+        """Whether the words of a CRM record were told already, or came from Chatwoot in the first place."""
+        ...
+
     def journaled_messages(self, conversation_id: int) -> Sequence[Message]:
         """The messages of a conversation that the journal knows, in order of their ids. Costs no call."""
         ...
@@ -188,6 +230,10 @@ class Processor(Protocol):
 
     def handle(self, event: Event) -> str:
         """The outcome in words. Raises Skip, Defer or an ApiError."""
+        ...
+
+    def apply(self, update: RemoteUpdate) -> str:
+        """Bring Chatwoot to the state of a CRM record; the outcome in words. Raises as ``handle`` does."""
         ...
 
 
@@ -251,6 +297,65 @@ def _nothing_to_say(_settings: Mapping[str, Any]) -> tuple[str, ...]:
 
 
 @dataclass(frozen=True, slots=True)
+class PulledRecord:
+    """A record that changed in the CRM. ``state`` is what ``agree`` remembers of it, under the same keys.
+
+    ``version`` differs for any two states of the record (the CRM's time of change, say).
+    """
+
+    remote_type: str
+    remote_id: str
+    version: str
+    state: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class PulledPage:
+    """Some records that changed, and the watermark to go on from once they are in the journal."""
+
+    records: Sequence[PulledRecord]
+    watermark: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class PullFrom:
+    """Where a pull begins.
+
+    ``watermark`` is the CRM's own clock, written as if it were UTC; None for the first pull, which begins with what
+    changed ``since`` (UTC). ``last`` is when (UTC) the hook was pulled before, ``now`` the present moment.
+    """
+
+    watermark: datetime | None
+    since: datetime
+    last: datetime | None
+    now: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Feed:
+    """How a CRM reports its changes.
+
+    ``changes`` yields pages, oldest change first, and may give a record again; ``interval_s`` says how often it is to
+    be asked, None while the settings say that it is not.
+    """
+
+    changes: Callable[[Any, HookView, PullFrom], Iterable[PulledPage]]
+    interval_s: Callable[[Mapping[str, Any]], float | None]
+
+
+@dataclass(frozen=True, slots=True)
+class Notices:
+    """How a CRM proves that a notice of a change comes from it.
+
+    ``verify`` (secret, raw body, headers by lower-case names, present moment) raises SignatureError; ``answer``
+    (secret, challenge) is what a CRM wants to hear that asks before it sends.
+    """
+
+    verify: Callable[[str, bytes, Mapping[str, str], datetime], None]
+    answer: Callable[[str, str], str] | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class App:
     """A CRM as the engine knows it; found through the entry point group ``crm_sync.crms``.
 
@@ -266,6 +371,8 @@ class App:
     foreseen is claimed when it is made, and what was not made is let go.
 
     ``warm_up`` makes the calls that a new client needs only once, such as its login.
+
+    ``feed`` is there where the CRM's changes come back, ``notices`` where it can tell that there are some.
     """
 
     manifest: Manifest
@@ -276,3 +383,5 @@ class App:
     validate: Callable[[Mapping[str, Any]], tuple[str, ...]] = _nothing_to_say
     foresees: Callable[[Event, HookView, LinkLookup], Sequence[LinkKey]] = lambda *_: ()
     warm_up: Callable[[Any], None] = lambda _: None
+    feed: Feed | None = None
+    notices: Notices | None = None

@@ -1,14 +1,14 @@
-"""Plays the day, kills a worker in the middle, waits until everything has settled, and compares."""
+"""Plays the day, kills a worker in the middle, has a technician come by when all has settled, and compares."""
 
 from __future__ import annotations
 
 import threading
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 from crm_sync import clock
-from crm_sync.demo import reconcile as judge
+from crm_sync.demo import reconcile as judge, technician
 from crm_sync.demo.stage import Stage, Stopped
 from crm_sync.demo.tally import Tally, tally
 from crm_sync.engine import operate
@@ -61,9 +61,16 @@ def run(stage: Stage, steps: Sequence[day.Step], progress: Progress, stopping: t
     if not settled:
         progress.say(f"Not everything ended within {WAIT_S:g} s.")
     stage.glpi.faults.change({"fail_rate": 0})
+    visit = technician.visit(stage, lambda: wait_settled(stage, progress, stopping), stopping)
+    progress.say(visit.words)
     counted = tally(stage.runtime, sent=len(stage.chatwoot.deliveries))
     planned = day.expected(steps)
-    expected = {played.conversations[number]: item for number, item in planned.items()}
+    expected = {
+        played.conversations[number]: replace(
+            item, status=visit.statuses.get(played.conversations[number], item.status)
+        )
+        for number, item in planned.items()
+    }
     report = judge.reconcile(
         stage.chatwoot_dump(),
         stage.glpi_dump(),
@@ -71,6 +78,7 @@ def run(stage: Stage, steps: Sequence[day.Step], progress: Progress, stopping: t
         expected,
         faults=actors.kills + sum(stage.glpi.faults.hits.values()),
     )
+    report = replace(report, problems=(*report.problems, *visit.problems))
     return Result(report, counted, (clock.now() - started).total_seconds())
 
 

@@ -65,6 +65,9 @@ class Stage:
     #: Where people can look: the sandboxes, health and metrics.
     urls: Mapping[str, str]
     _apps: Mapping[str, Any]
+    #: The hook between them, and where GLPI's API is.
+    hook_id: int
+    api_url: str
 
     def chatwoot_dump(self) -> dict[str, Any]:
         """Everything in Chatwoot."""
@@ -128,14 +131,15 @@ def staged(config: Config, *, seed: int, stopping: threading.Event) -> Iterator[
             "user_token": glpi.user_tokens["super"],
             "enable_followup_sync": "true",
         }
-        hooks.add(runtime, "glpi", connected.account, settings)
+        hook = hooks.add(runtime, "glpi", connected.account, settings)
         urls = {
             "Chatwoot (sandbox)": f"{chatwoot_server.url}/_sandbox/dump",
             "GLPI (sandbox)": f"{glpi_server.url}/_sandbox/dump",
             "health": f"{url}/health/ready",
             "metrics": f"{url}/metrics",
         }
-        yield Stage(runtime, chatwoot, glpi, running, urls, {"chatwoot": chatwoot_app, "glpi": glpi_app})
+        played = {"chatwoot": chatwoot_app, "glpi": glpi_app}
+        yield Stage(runtime, chatwoot, glpi, running, urls, played, hook.hook, settings["api_url"])
 
 
 def config_of(base: Config, data_dir: Path) -> Config:

@@ -27,7 +27,7 @@ from crm_sync.errors import (
     Skip,
     Unauthorized,
 )
-from crm_sync.events import Event
+from crm_sync.events import Event, RemoteUpdate
 from crm_sync.store import DatabaseDown
 from crm_sync.store.models import EventState
 from crm_sync.telemetry import metrics
@@ -126,11 +126,13 @@ class Policy:
     context: dict[str, Any] = field(default_factory=dict)
 
 
-def attempt(event: Event, processor: Processor, observer: AttemptLog, policy: Policy) -> Verdict:
+def attempt(
+    event: Event | RemoteUpdate, processor: Processor, observer: AttemptLog, policy: Policy
+) -> Verdict:
     """Handle an event. Raises ClaimLost, and what says that the journal is away; all else becomes a verdict."""
     try:
         with observed(observer):
-            outcome = processor.handle(event)
+            outcome = processor.apply(event) if isinstance(event, RemoteUpdate) else processor.handle(event)
     except (ClaimLost, *DatabaseDown):
         raise
     except Exception as error:  # noqa: BLE001 - a fault of ours must not lose the event either

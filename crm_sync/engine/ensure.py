@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import replace
 from datetime import datetime, timedelta
+from hashlib import blake2b
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
@@ -19,8 +20,10 @@ from sqlalchemy.exc import IntegrityError
 
 from crm_sync import keys
 from crm_sync.chatwoot import payloads
-from crm_sync.crms.base import Chatwoot, HookView, Link, LinkKey, Local, Remote
+from crm_sync.chatwoot.client import ChatwootClient
+from crm_sync.crms.base import HookView, Link, LinkKey, Local, Remote
 from crm_sync.errors import ApiError, Defer, Duplicate, OutcomeUnknown
+from crm_sync.events import Event, RemoteUpdate
 from crm_sync.locks import Busy, Mutexes
 from crm_sync.store import Store, journal, links
 from crm_sync.store.links import LinkRow
@@ -31,7 +34,7 @@ if TYPE_CHECKING:
 
     from sqlalchemy.orm import Session
 
-    from crm_sync.events import Event, Message
+    from crm_sync.events import Message
 
 #: How soon something that another worker holds is tried again.
 SHORT_WAIT = timedelta(seconds=1)
@@ -58,13 +61,13 @@ class JournalPort:
         store: Store,
         mutexes: Mutexes,
         hook: HookView,
-        chatwoot: Chatwoot,
+        chatwoot: ChatwootClient,
         mailbox: str,
         claim: str,
         now: Callable[[], datetime],
         unknown_settle: timedelta,
         fence: Callable[[Session], None],
-        event: Event,
+        event: Event | RemoteUpdate,
         known: Iterable[LinkRow],
         foreseen: Mapping[LinkKey, int] = MappingProxyType({}),
     ) -> None:
@@ -174,6 +177,33 @@ class JournalPort:
         """See Port.show."""
         row_id, _ = self._links[local, remote_type]
         self._unwritten.append(lambda session: links.want(session, row_id, dict(attributes), self._now()))
+
+    # -- telling people ------------------------------------------------------------------------------------------
+
+    def tell(self, conversation_id: int, source: tuple[str, str], text: str, *, private: bool) -> bool:
+        """See Port.tell."""
+        app_id = self.hook.app_id
+        key = f"{app_id}:{self.hook.id}:{source[0]}:{source[1]}"
+
+        def written() -> Remote:
+            message = self.chatwoot.create_message(
+                conversation_id, text, key=key, private=private, app_id=app_id, look_first=False
+            )
+            return Remote(str(message.id))
+
+        def found() -> Remote | None:
+            message = self.chatwoot.find_message(conversation_id, key)
+            return Remote(str(message.id)) if message is not None else None
+
+        link = self.ensure(*_told(source), create=written, recover=found)
+        return link.created
+
+    def is_told(self, source: tuple[str, str]) -> bool:
+        """See Port.is_told."""
+        if self.link(*_told(source)) is not None:
+            return True
+        with self._store.read() as session:
+            return links.is_linked(session, self.hook.id, *source)
 
     # -- what else a processor may ask ---------------------------------------------------------------------------
 
@@ -296,8 +326,10 @@ class JournalPort:
             return links.find(session, self.hook.id, (local.type, local.id), remote_type)
 
 
-def records_of(event: Event) -> list[links.Record]:
+def records_of(event: Event | RemoteUpdate) -> list[links.Record]:
     """The Chatwoot records an event is about: their links are loaded with it."""
+    if isinstance(event, RemoteUpdate):
+        return [(event.local_type, event.local_id)]
     records: list[links.Record] = [("contact", event.contact.id)]
     if event.conversation is not None:
         records.append(("conversation", event.conversation.id))
@@ -310,3 +342,10 @@ def as_link(row: LinkRow) -> Link:
     """A confirmed link as a processor sees it."""
     local = Local(row.local_type, row.local_id)  # type: ignore[arg-type]  # the column holds nothing else
     return Link(local, row.remote_type, row.remote_id or "", row.url, row.agreed)
+
+
+def _told(source: tuple[str, str]) -> tuple[Local, str]:
+    """Where the link of a told record is kept: under the CRM's own number, or one made of its name."""
+    kind, name = source
+    number = int(name) if name.isdecimal() else int.from_bytes(blake2b(name.encode(), digest_size=7).digest())
+    return Local("remote", number), f"told:{kind}"

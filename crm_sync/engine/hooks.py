@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import secrets
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -56,11 +57,14 @@ def _add(
             raise _taken(app, account_id)
     now = runtime.now()
     open_settings, secret = _parted(app, settings)
+    notice_token, notice_secret = _notice_address(runtime)
     hook = Hook(
         account_id=account_id,
         app_id=app_id,
         settings=open_settings,
         settings_secret=runtime.store.keyring.encrypt_json(secret),
+        notice_token=notice_token,
+        notice_secret=notice_secret,
         facts={},
         state=HookState.SETTING_UP,
         state_reason="Waiting for its setup.",
@@ -126,11 +130,19 @@ def _change(
     return set_up(runtime, view.id)
 
 
+def _notice_address(runtime: Runtime) -> tuple[str, str]:
+    """The token in a new address for notices, and what they are to be signed with (encrypted)."""
+    return secrets.token_urlsafe(24), runtime.store.keyring.encrypt(secrets.token_urlsafe(32))
+
+
 def set_up(runtime: Runtime, hook_id: int) -> HookReport:
     """Run the setup of a hook; it is active after it passed, and needs attention when it did not."""
-    with runtime.store.read() as session:
+    with runtime.store.write() as session:
         hook = get(session, hook_id)
         account = hook.account
+        if hook.notice_token is None:
+            # It was added before hooks had an address for notices.
+            hook.notice_token, hook.notice_secret = _notice_address(runtime)
     app = apps.find(hook.app_id)
     view = runtime.view(hook, account)
     try:

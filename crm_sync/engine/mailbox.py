@@ -18,12 +18,12 @@ import structlog
 from crm_sync import keys, owner
 from crm_sync.chatwoot import payloads
 from crm_sync.crms.base import HookView, Link, LinkKey, Local
-from crm_sync.engine import apps, breaker, features, mirror
+from crm_sync.engine import apps, breaker, features, mirror, remote
 from crm_sync.engine.dispatch import AttemptLog, Policy, Verdict, attempt, verdict
 from crm_sync.engine.ensure import JournalPort, as_link, records_of
 from crm_sync.engine.order import Waiting, in_order, superseding
 from crm_sync.errors import ClaimLost, CrmSyncError
-from crm_sync.events import Event as HappenedEvent
+from crm_sync.events import Event as HappenedEvent, RemoteUpdate
 from crm_sync.locks import Busy, Mutex
 from crm_sync.store import journal, links
 from crm_sync.store.journal import Gate, PendingRow
@@ -76,7 +76,7 @@ class Candidate:
     merged: list[PendingRow]
     gate: Gate
     hook: LoadedHook
-    event: HappenedEvent | CrmSyncError
+    event: HappenedEvent | RemoteUpdate | CrmSyncError
     foreseen: Sequence[LinkKey]
 
 
@@ -90,7 +90,7 @@ class Taken:
     row: PendingRow
     token: str
     hook: LoadedHook
-    event: HappenedEvent | CrmSyncError
+    event: HappenedEvent | RemoteUpdate | CrmSyncError
     known: list[LinkRow]
     foreseen: dict[LinkKey, int]
 
@@ -232,10 +232,10 @@ class _Turn:
         self,
         session: Session,
         hook: LoadedHook,
-        event: HappenedEvent | CrmSyncError,
+        event: HappenedEvent | RemoteUpdate | CrmSyncError,
         port: JournalPort | None,
     ) -> Sequence[LinkKey]:
-        if isinstance(event, CrmSyncError):
+        if not isinstance(event, HappenedEvent):
             return ()
         rows = links.load(session, self.hook_id, records_of(event))
         written = {(row.local_type, row.local_id, row.remote_type): row for row in rows}
@@ -419,7 +419,7 @@ class _Turn:
 
     # -- parts ---------------------------------------------------------------------------------------------------
 
-    def _port(self, taken: Taken, event: HappenedEvent) -> JournalPort:
+    def _port(self, taken: Taken, event: HappenedEvent | RemoteUpdate) -> JournalPort:
         def fence(session: Session) -> None:
             journal.renew(session, taken.row.id, taken.token, self.runtime.now() + self._lease)
 
@@ -461,9 +461,10 @@ class _Turn:
         return min(config.connect_timeout_s + config.read_timeout_s + MARGIN_S, config.lease_s)
 
 
-def _read(payload: dict[str, Any]) -> HappenedEvent | CrmSyncError:
+def _read(payload: dict[str, Any]) -> HappenedEvent | RemoteUpdate | CrmSyncError:
+    """What a delivery tells, of Chatwoot or of the CRM; or why it cannot be read."""
     try:
-        return payloads.read(payload)
+        return remote.read(payload) if remote.is_remote(payload) else payloads.read(payload)
     except CrmSyncError as error:
         return error
 

@@ -193,6 +193,9 @@ def rotate_secrets(store: Store) -> int:
         for hook in session.scalars(select(Hook)):
             hook.settings_secret = rotate(hook.settings_secret)
             total += 1
+            if hook.notice_secret is not None:
+                hook.notice_secret = rotate(hook.notice_secret)
+                total += 1
     return total
 
 
@@ -226,6 +229,7 @@ def stats(runtime: Runtime) -> dict[str, Any]:
                 "oldest_pending_s": _age_s(waiting.get(hook.id), now),
                 "breaker": breaker_state(hook, now),
                 "breaker_until": hook.breaker_until,
+                "pulled_at": hook.pulled_at,
             }
             for hook in hooks
         ],

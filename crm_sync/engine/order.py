@@ -48,6 +48,12 @@ def position(event: Event, received_at: datetime) -> str:
     return f"{micros:018d}.{_RANK[event.name]}.{record:019d}"
 
 
+def remote_position(seen_at: datetime) -> str:
+    """The sort key of an event that a pull brought: after everything Chatwoot told of the same second."""
+    micros = int((seen_at - _EPOCH).total_seconds() * 1_000_000)
+    return f"{micros:018d}.9.{0:019d}"
+
+
 def in_order(waiting: Iterable[Waiting]) -> list[Waiting]:
     """The events of a mailbox in the order they are to be processed.
 
@@ -83,6 +89,8 @@ def superseding(rows: list[Waiting]) -> Waiting | None:
     if len(rows) < 2:
         return None
     head, following = rows[0], rows[1]
+    if _is_remote(head) and head.name == following.name and head.conversation_id == following.conversation_id:
+        return following
     same = (
         head.name in _STATE_EVENTS
         and following.name in _STATE_EVENTS
@@ -90,3 +98,8 @@ def superseding(rows: list[Waiting]) -> Waiting | None:
         and head.conversation_id == following.conversation_id
     )
     return following if same else None
+
+
+def _is_remote(row: Waiting) -> bool:
+    """Whether an event came from a CRM: only those have a dot in their names."""
+    return "." in row.name

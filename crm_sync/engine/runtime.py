@@ -37,6 +37,10 @@ class Alarm(Protocol):
         """The mailbox waits in line for a place: no wake-up is needed until its turn comes."""
         ...
 
+    def pull(self, hook_id: int) -> None:
+        """Have the hook pulled soon; several wishes within seconds are one."""
+        ...
+
 
 @dataclass
 class Runtime:
@@ -73,6 +77,12 @@ class Runtime:
             chatwoot_url=account.chatwoot_url,
             chatwoot_account_id=account.chatwoot_account_id,
             timeouts_s=(self.config.connect_timeout_s, self.config.read_timeout_s),
+            notice_url=(
+                f"{self.config.base_url}/hooks/{hook.notice_token}/{hook.app_id}"
+                if hook.notice_token
+                else None
+            ),
+            notice_secret=self.store.keyring.decrypt(hook.notice_secret) if hook.notice_secret else None,
             language=self.config.language,
         )
 

@@ -6,7 +6,7 @@ from flask import Flask, Response, jsonify
 from werkzeug.exceptions import HTTPException
 
 from crm_sync.engine.runtime import Runtime
-from crm_sync.receiver import health, webhooks
+from crm_sync.receiver import health, notices, webhooks
 from crm_sync.receiver.deadline import Deadline
 
 
@@ -24,6 +24,7 @@ def create_app(runtime: Runtime | None = None) -> Flask:
     app.extensions["crm_sync_runtime"] = runtime
     app.extensions["crm_sync_deadline"] = Deadline()
     app.register_blueprint(webhooks.blueprint)
+    app.register_blueprint(notices.blueprint)
     app.register_blueprint(health.blueprint)
     app.register_error_handler(HTTPException, _http_error)
     return app

@@ -6,24 +6,18 @@ also when the broker is away. This never talks to a CRM.
 
 from __future__ import annotations
 
-import re
 from datetime import timedelta
 
 import structlog
 from flask import Blueprint, Response, current_app, jsonify, request
-from gunicorn.http.errors import ParseException
 from sqlalchemy import select
-from sqlalchemy.exc import SQLAlchemyError
 from werkzeug.datastructures import Headers
-from werkzeug.exceptions import ClientDisconnected, RequestEntityTooLarge
 
 from crm_sync.engine.ingest import Arrival, Ingested, ingest
 from crm_sync.engine.runtime import Runtime
-from crm_sync.errors import ConfigError, PayloadError, SignatureError
 from crm_sync.receiver import body
-from crm_sync.receiver.deadline import Deadline, Overdue
+from crm_sync.receiver.refusal import TOKEN, Refusal, in_time, raw_body
 from crm_sync.receiver.signature import SIGNATURE, TIMESTAMP, SignatureVerifier
-from crm_sync.store import DatabaseDown
 from crm_sync.store.models import Account, SignatureMode, Source
 from crm_sync.telemetry import metrics
 
@@ -33,18 +27,6 @@ blueprint = Blueprint("webhooks", __name__)
 DELIVERY = "X-Chatwoot-Delivery"
 #: A delivery id longer than this is nobody's: Chatwoot's are UUIDs.
 DELIVERY_ID_LIMIT = 100
-#: What a token of ours can look like (engine.accounts makes them); nothing else is worth asking the database.
-_TOKEN = re.compile(r"[A-Za-z0-9_-]{1,64}")
-
-
-class Refusal(Exception):
-    """The delivery is refused with this status, code and sentence."""
-
-    def __init__(self, status: int, code: str, message: str) -> None:
-        super().__init__(message)
-        self.status = status
-        self.code = code
-        self.message = message
 
 
 @blueprint.post("/webhooks/chatwoot/<token>")
@@ -53,9 +35,12 @@ def receive(token: str) -> tuple[Response, int]:
     runtime: Runtime = current_app.extensions["crm_sync_runtime"]
     with metrics.INGEST_DURATION.time():
         try:
-            result = _stored(
-                runtime, token, _raw(runtime.config.max_body_bytes), request.headers, request.mimetype
+            raw, headers, mimetype = (
+                raw_body(runtime.config.max_body_bytes),
+                request.headers,
+                request.mimetype,
             )
+            result = in_time(lambda: _accept(runtime, token, raw, headers, mimetype))
         except Refusal as refusal:
             metrics.DELIVERIES_REFUSED.labels(refusal.code).inc()
             log.warning("delivery_refused", status=refusal.status, code=refusal.code, reason=refusal.message)
@@ -66,56 +51,6 @@ def receive(token: str) -> tuple[Response, int]:
     else:
         metrics.DELIVERIES.labels(Source.WEBHOOK.value, result.event_name).inc()
     return jsonify(accepted=len(result.events), events=list(result.events), ignored=result.ignored), 202
-
-
-def _raw(limit: int) -> bytes:
-    """All bytes of the body."""
-    too_large = Refusal(413, "too_large", f"The delivery is larger than {limit} bytes.")
-    try:
-        raw = request.get_data(cache=False)
-    except RequestEntityTooLarge:
-        raise too_large from None
-    except (ClientDisconnected, OSError, ParseException):
-        raise _incomplete() from None
-    if len(raw) > limit:
-        raise too_large
-    if len(raw) < (request.content_length or 0):
-        raise _incomplete()
-    return raw
-
-
-def _incomplete() -> Refusal:
-    return Refusal(400, "incomplete", "The delivery broke off before all of it was there.")
-
-
-def _stored(runtime: Runtime, token: str, raw: bytes, headers: Headers, mimetype: str) -> Ingested:
-    """Accept the delivery within the time there is; whatever goes wrong with that is a Refusal."""
-    deadline: Deadline = current_app.extensions["crm_sync_deadline"]
-    try:
-        return deadline.run(lambda: _accept(runtime, token, raw, headers, mimetype))
-    except Refusal:
-        raise
-    except SignatureError as error:
-        raise Refusal(401, error.code, str(error)) from error
-    except PayloadError as error:
-        raise Refusal(400, error.code, str(error)) from error
-    except (*DatabaseDown, Overdue) as error:
-        # What SQLAlchemy raises quotes the row, and with it a customer's words: its name must do.
-        raise _not_stored(
-            "database_unavailable", type(error).__name__, "the database does not answer"
-        ) from None
-    except SQLAlchemyError as error:
-        raise _not_stored("not_stored", type(error).__name__, "the database refuses it") from None
-    except ConfigError as error:
-        raise _not_stored("not_stored", str(error), "the service is not configured as it should be") from None
-    except Exception as error:
-        log.exception("delivery_failed")
-        raise _not_stored("not_stored", type(error).__name__, "the service has a fault") from None
-
-
-def _not_stored(code: str, error: str, why: str) -> Refusal:
-    log.error("delivery_not_stored", code=code, error=error)
-    return Refusal(503, code, f"The delivery could not be stored: {why}.")
 
 
 def _accept(runtime: Runtime, token: str, raw: bytes, headers: Headers, mimetype: str) -> Ingested:
@@ -156,7 +91,7 @@ def _delivery_id(headers: Headers) -> str | None:
 
 
 def _account(runtime: Runtime, token: str) -> Account | None:
-    if not _TOKEN.fullmatch(token):
+    if not TOKEN.fullmatch(token):
         return None
     with runtime.store.read() as session:
         found: Account | None = session.scalar(select(Account).where(Account.webhook_token == token))

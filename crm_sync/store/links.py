@@ -78,6 +78,16 @@ def find(session: Session, hook_id: int, record: Record, remote_type: str) -> Li
     return LinkRow(*row) if row is not None else None
 
 
+def is_linked(session: Session, hook_id: int, remote_type: str, remote_id: str) -> bool:
+    """Whether a CRM record belongs to a record of Chatwoot."""
+    found = session.scalar(
+        select(_links.id)
+        .where(_links.hook_id == hook_id, _links.remote_type == remote_type, _links.remote_id == remote_id)
+        .limit(1)
+    )
+    return found is not None
+
+
 def claim(
     session: Session,
     *,

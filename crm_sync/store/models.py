@@ -153,6 +153,9 @@ class Hook(Base):
     breaker_opened_at: Mapped[datetime | None]
     pull_watermark: Mapped[datetime | None]
     pulled_at: Mapped[datetime | None]
+    #: Part of the address where the CRM may tell of changes, and what it signs with (a Fernet token).
+    notice_token: Mapped[str | None] = mapped_column(String(64), unique=True)
+    notice_secret: Mapped[str | None]
     #: Goes up with every change of the settings, so that workers drop the clients they keep.
     version: Mapped[int] = mapped_column(default=1)
     created_at: Mapped[datetime]

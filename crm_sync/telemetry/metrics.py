@@ -42,6 +42,10 @@ CRM_CALL_DURATION = Histogram(
 )
 LOCK_LOST = _counter("crm_sync_lock_lost_total", "Mutexes and claims that were lost while they were held.")
 WAKES = _counter("crm_sync_wakes_total", "Wake-ups that a worker took from the queue.")
+NOTICES = _counter(
+    "crm_sync_notices_total", "Notices of changes that CRMs sent, by what was answered.", "answer"
+)
+PULLED = _counter("crm_sync_pulled_records_total", "Changed records that pulls brought.", "app_id", "became")
 INGEST_DURATION = Histogram(
     "crm_sync_ingest_duration_seconds",
     "How long a delivery took from arrival to answer.",

@@ -24,7 +24,7 @@ from crm_sync.engine import mailbox
 from crm_sync.engine.ingest import Arrival, ingest
 from crm_sync.sandbox import chatwoot as chatwoot_sandbox, glpi as glpi_sandbox
 from crm_sync.sandbox.server import SandboxServer
-from crm_sync.store.models import Account
+from crm_sync.store.models import Account, Hook
 from crm_sync.supervisor import EmbeddedRedis
 from crm_sync.telemetry import metrics
 from tests.commands import asked, crm_sync
@@ -88,6 +88,10 @@ class World:
 def world(config: Config) -> Iterator[World]:
     """Everything around a service that is not running."""
     chatwoot_app, glpi_app = chatwoot_sandbox.create_app(deliver=False), glpi_sandbox.create_app()
+    state = glpi_app.extensions["sandbox"].state
+    for user in state["User"].all():
+        # As after a setup, which says nothing of it a second time.
+        state["User"].update(user, {"timezone": "UTC"})
     with ExitStack() as stack:
         chatwoot_url = stack.enter_context(SandboxServer(chatwoot_app)).url
         glpi_url = stack.enter_context(SandboxServer(glpi_app)).url
@@ -289,7 +293,7 @@ def test_people_read_tables_and_sentences(world: World) -> None:
         "events show 1": ("attempts", "/search/User"),
         "links find --contact 1": ("glpi.user:", "linked"),
         "stats": ("1 done", "glpi"),
-        "secrets rotate": ("3 secrets are encrypted",),
+        "secrets rotate": ("4 secrets are encrypted",),
         "doctor --online": ("hook 1 (glpi) is let in",),
     }.items():
         answer = crm_sync(*words.split())
@@ -323,6 +327,45 @@ def test_events_are_listed_shown_retried_and_skipped(world: World, redis_url: st
     assert asked("events", "retry", "--state", "failed") == {"retried": 0, "events": [], "dry_run": False}
     assert asked("events", "retry", "--state", "pending", "--dry-run")["events"] == [second]
     assert crm_sync("events", "retry", second).stdout == "1 event will be tried again.\n"
+
+
+def test_a_hook_is_pulled_now_and_says_what_came(world: World) -> None:
+    hook = world.add()
+    answer = crm_sync("pull", hook)
+    assert (answer.status, answer.stdout) == (1, "")
+    assert "enable_bidirectional_sync" in answer.stderr
+    asked("hooks", "set", hook, "--set", "enable_bidirectional_sync=true")
+    assert asked("pull", hook) == {"hook": hook, "seen": 0, "linked": 0, "events": 0, "repeated": 0}
+    assert "0 changed records" in crm_sync("pull", hook).stdout
+    (figures,) = asked("stats")["hooks"]
+    assert figures["pulled_at"] is not None
+    assert asked("hooks", "show", hook)["pulled_at"] == figures["pulled_at"]
+
+
+def test_why_nothing_can_be_pulled_is_said_in_a_sentence(world: World) -> None:
+    hook = world.add()
+    asked("hooks", "set", hook, "--set", "enable_bidirectional_sync=true")
+    for words, fragment in ((99, "There is no hook 99"), (hook, "")):
+        world.glpi.faults.down = words == hook
+        answer = crm_sync("pull", words)
+        assert answer.status == 1
+        assert fragment in answer.stderr
+        assert "Traceback" not in answer.stderr
+    world.glpi.faults.down = False
+    asked("hooks", "pause", hook)
+    assert "is paused, so it is not pulled" in crm_sync("pull", hook).stderr
+
+
+def test_the_address_for_notices_is_shown_and_what_signs_them_is_not(world: World) -> None:
+    hook = world.add()
+    shown = asked("hooks", "show", hook)
+    runtime = service.build(world.config)
+    with runtime.store.read() as session:
+        row = session.get_one(Hook, hook)
+    secret = runtime.store.keyring.decrypt(row.notice_secret or "")
+    runtime.store.close()
+    assert shown["notice_url"].endswith(f"/hooks/{row.notice_token}/glpi")
+    assert secret not in json.dumps(shown) + crm_sync("hooks", "show", hook).stdout
 
 
 def test_it_is_said_when_retried_events_wait_for_their_hook(world: World) -> None:

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import hashlib
+import hmac
 import threading
+import time
 
 import pytest
+import requests
 from sqlalchemy import func, select
 
-from crm_sync.store.models import Attempt
+from crm_sync.crms.glpi.client import GlpiClient
+from crm_sync.store.models import Attempt, Hook
 from crm_sync.supervisor import children
 from tests.servers import wait_for
 from tests.system import System, counts, running, wait_until_quiet
@@ -43,6 +48,37 @@ def test_the_beat_heals_a_wake_up_that_was_lost_right_after_the_answer() -> None
         system.start("worker", "beat")
         wait_until_quiet(runtime, QUIET_S)
         assert records(system) == (1, 2)
+
+
+def test_what_technicians_do_comes_back_by_itself_and_at_once_when_glpi_tells() -> None:
+    with running("web", "worker", "bulk", "beat", glpi_options={"flavour": "11.0.6"}) as (system, runtime):
+        hook = system.connect(runtime, enable_bidirectional_sync="true")
+        write(system)
+        wait_until_quiet(runtime, QUIET_S)
+        (number,) = system.chatwoot.state.conversations
+        technician = GlpiClient(
+            f"{system.glpi_url}/apirest.php", system.glpi.app_token, system.glpi.user_tokens["tech"]
+        )
+
+        def is_resolved() -> bool:
+            return bool(system.chatwoot.state.conversations[number].status == "resolved")
+
+        technician.update("Ticket", 1, {"status": 5})
+        wait_for(is_resolved, 100.0, "the beat has the hook pulled")
+        technician.update("Ticket", 1, {"status": 2})
+        with runtime.store.read() as session:
+            row = session.get_one(Hook, hook)
+        secret = runtime.store.keyring.decrypt(row.notice_secret or "")
+        stamp = str(int(time.time()))
+        signature = hmac.new(secret.encode(), f"{{}}{stamp}".encode(), hashlib.sha256).hexdigest()
+        headers = {"X-GLPI-signature": signature, "X-GLPI-timestamp": stamp}
+        answer = requests.post(
+            f"{system.url}/hooks/{row.notice_token}/glpi", data=b"{}", headers=headers, timeout=10
+        )
+        assert answer.status_code == 202
+        wait_for(lambda: not is_resolved(), 30.0, "the notice has the hook pulled")
+        wait_until_quiet(runtime, QUIET_S)
+        assert records(system) == (1, 0)
 
 
 def test_a_worker_killed_in_the_middle_of_a_call_makes_no_second_ticket() -> None:

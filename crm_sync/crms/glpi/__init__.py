@@ -3,7 +3,8 @@
 from functools import partial
 
 from crm_sync.crms import manifest
-from crm_sync.crms.base import App
+from crm_sync.crms.base import App, Feed, Notices
+from crm_sync.crms.glpi import notices, pull
 from crm_sync.crms.glpi.foresight import foresees
 from crm_sync.crms.glpi.processor import GlpiProcessor
 from crm_sync.crms.glpi.settings import validate
@@ -20,4 +21,6 @@ app = App(
     validate=partial(validate, defaults=manifest.defaults(_manifest)),
     foresees=foresees,
     warm_up=warm_up,
+    feed=Feed(pull.changes, pull.interval_s),
+    notices=Notices(notices.verify, notices.answer),
 )

@@ -73,10 +73,17 @@ class Assignments(Work):
                 continue
             if not self._added(ticket, role, now):
                 agreed[role.remote] = None
+        gone: int | None = None
         for role in (_AGENT, _TEAM):
             before = ticket.agreed.get(role.remote)
-            if before is not None and role.remote in agreed and agreed[role.remote] != before:
-                self._take_away(ticket, role, before)
+            if before is None or role.remote not in agreed or agreed[role.remote] == before:
+                continue
+            if self._take_away(ticket, role, before) and role is _AGENT:
+                gone = before
+        seen = ticket.agreed.get("technicians")
+        if seen is not None and _AGENT.remote in agreed:
+            # What we do ourselves is no news when it comes back.
+            agreed["technicians"] = sorted({*seen, agreed[_AGENT.remote]} - {gone, None})
         return agreed
 
     def _added(self, ticket: Link, role: _Role, number: int) -> bool:
@@ -106,13 +113,22 @@ class Assignments(Work):
             return False
         return True
 
-    def _take_away(self, ticket: Link, role: _Role, number: int) -> None:
+    def left(self, ticket: Link, technician: int) -> None:
+        """Somebody in GLPI took a technician away whom crm_sync had assigned, so that it can be done again."""
+        link = self.port.link(ticket.local, _link_type(ticket, _AGENT, technician))
+        if link is not None:
+            self.port.forget(link)
+
+    def _take_away(self, ticket: Link, role: _Role, number: int) -> bool:
+        """Take away whom crm_sync assigned; whether somebody was."""
         link = self.port.link(ticket.local, _link_type(ticket, role, number))
         if link is None:
-            return
-        if link.agreed.get("ours"):
+            return False
+        ours = bool(link.agreed.get("ours"))
+        if ours:
             self.client.delete(role.table, link.remote_id)
         self.port.forget(link)
+        return ours
 
     # -- whom --------------------------------------------------------------------------------------------------
 

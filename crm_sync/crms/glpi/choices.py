@@ -62,9 +62,32 @@ def is_solved(status: Any) -> bool:
     return status in _SOLVED
 
 
+def heard(agreed: Mapping[str, Any], key: str) -> Any:
+    """What the conversation was last heard to want of the ticket.
+
+    That is what was written, unless somebody in GLPI has chosen otherwise since: then both are remembered.
+    """
+    return (agreed.get("heard") or {}).get(key, agreed.get(key))
+
+
+def adopted(agreed: Mapping[str, Any], there: Mapping[str, Any], wanted: Mapping[str, Any]) -> dict[str, Any]:
+    """What is to be agreed so that the ticket may be as it is there, while the conversation wants what it wants."""
+    kept = {**(agreed.get("heard") or {}), **{key: heard(agreed, key) for key in there}}
+    kept |= {key: value for key, value in wanted.items() if key in there}
+    differing = {key: value for key, value in kept.items() if value != there.get(key, agreed.get(key))}
+    return {**there, "heard": differing or None}
+
+
+def news(agreed: Mapping[str, Any], wanted: Mapping[str, Any], written: Mapping[str, Any]) -> dict[str, Any]:
+    """What is agreed once a conversation's wants were seen to, of which these were written."""
+    kept = {key: value for key, value in (agreed.get("heard") or {}).items() if key not in written}
+    found = {key: value for key, value in wanted.items() if key not in kept}
+    return {**found, "heard": kept or None}
+
+
 def changes(agreed: Mapping[str, Any], wanted: Mapping[str, Any]) -> dict[str, Any]:
-    """What is wanted and not agreed. A closed ticket is solved already."""
-    found = {key: value for key, value in wanted.items() if agreed.get(key) != value}
+    """What is wanted and was not heard before. A closed ticket is solved already."""
+    found = {key: value for key, value in wanted.items() if heard(agreed, key) != value}
     if "status" in found and is_solved(found["status"]) and is_solved(agreed.get("status")):
         del found["status"]
     return found

@@ -60,6 +60,11 @@ def is_marked(content: str, mark: str) -> bool:
     return found is not None and found[1] == mark
 
 
+def is_ours(content: str) -> bool:
+    """Whether a content was written by us, for whatever record."""
+    return _marker_in(content) is not None
+
+
 def first_message_in(content: str) -> int | None:
     """The id of the message that a ticket's content was made from, as its marker tells."""
     found = _marker_in(content)

@@ -25,6 +25,29 @@ STATUS = {
     Status.RESOLVED: SOLVED,
 }
 
+#: A ticket's state as a conversation's.
+CONVERSATION_STATUS = {
+    NEW: Status.OPEN,
+    PROCESSING: Status.OPEN,
+    PLANNED: Status.OPEN,
+    PENDING: Status.PENDING,
+    SOLVED: Status.RESOLVED,
+    CLOSED: Status.RESOLVED,
+}
+
+#: GLPI's names of a ticket's states.
+STATUS_NAMES = {
+    NEW: "New",
+    PROCESSING: "Processing (assigned)",
+    PLANNED: "Processing (planned)",
+    PENDING: "Pending",
+    SOLVED: "Solved",
+    CLOSED: "Closed",
+}
+
+#: A ticket's priority (1 to 6, Major) as a conversation's.
+CONVERSATION_PRIORITY = {1: "low", 2: "low", 3: "medium", 4: "high", 5: "urgent", 6: "urgent"}
+
 #: Urgency and impact for a conversation's priority; GLPI makes its own priority from the two.
 PRIORITY = {"urgent": 5, "high": 4, "medium": 3, "low": 2, None: 3}
 
@@ -167,15 +190,23 @@ def status(conversation: Conversation) -> int:
     return STATUS[conversation.status]
 
 
+def says_the_same(conversation: Conversation, ticket_status: int) -> bool:
+    """Whether a ticket in this status is as its conversation says; one that is snoozed is pending in GLPI."""
+    if status(conversation) == ticket_status:
+        return True
+    return CONVERSATION_STATUS.get(ticket_status) is conversation.status
+
+
 def ticket_url(api_url: str, ticket_id: str) -> str:
     """Where people open a ticket."""
-    return f"{_web_url(api_url)}/front/ticket.form.php?id={ticket_id}"
+    return f"{web_url(api_url)}/front/ticket.form.php?id={ticket_id}"
 
 
 def person_url(api_url: str, itemtype: str, person_id: str) -> str:
     """Where people open a user or a contact."""
-    return f"{_web_url(api_url)}/front/{itemtype.lower()}.form.php?id={person_id}"
+    return f"{web_url(api_url)}/front/{itemtype.lower()}.form.php?id={person_id}"
 
 
-def _web_url(api_url: str) -> str:
+def web_url(api_url: str) -> str:
+    """Where people open GLPI itself."""
     return re.sub(r"/(apirest\.php|api\.php(/v1)?)/?$", "", api_url)

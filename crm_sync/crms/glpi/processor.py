@@ -17,9 +17,10 @@ from crm_sync.crms.glpi.followups import Followups, answer, readable
 from crm_sync.crms.glpi.history import History
 from crm_sync.crms.glpi.requesters import requesters_for
 from crm_sync.crms.glpi.tickets import Tickets
+from crm_sync.crms.glpi.updates import Updates
 from crm_sync.crms.glpi.work import TICKET, Work
 from crm_sync.errors import NotFound, Skip
-from crm_sync.events import Contact, Conversation, Event, EventName, Message
+from crm_sync.events import Contact, Conversation, Event, EventName, Message, RemoteUpdate
 
 FOLLOWUPS_OFF = "Followups are switched off (enable_followup_sync)."
 
@@ -51,6 +52,11 @@ class GlpiProcessor(Work):
         return " ".join(
             dict.fromkeys([outcome, *self.tickets.notes, *self.people.notes, *self.requesters.notes])
         )
+
+    def apply(self, update: RemoteUpdate) -> str:
+        """See crms.base.Processor."""
+        outcome = Updates(self.client, self.port, self.tickets).apply(update)
+        return " ".join(dict.fromkeys([outcome, *self.tickets.notes]))
 
     # -- handlers ------------------------------------------------------------------------------------------------
 

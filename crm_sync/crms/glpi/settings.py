@@ -33,6 +33,17 @@ CONTACT_FIELDS = frozenset(
     }
 )
 
+#: The settings that say how changes of GLPI come back.
+_OF_THE_PULL = (
+    "sync_interval_minutes",
+    "conflict_policy",
+    "pull_priority",
+    "pull_assignee",
+    "enable_followup_pull",
+    "pulled_followups",
+    "enable_glpi_webhooks",
+)
+
 #: The settings that say something of contacts too. ``request_source_id`` the setup fills in by itself.
 _NOT_OF_TICKETS = frozenset(
     {
@@ -114,6 +125,7 @@ def _resting(settings: Mapping[str, Any], defaults: Mapping[str, Any]) -> Iterat
         if given:
             yield f"While enable_ticket_sync is off these settings have no effect: {', '.join(given)}."
         return
+    yield from _resting_pull(settings, defaults)
     if settings["enable_followup_sync"]:
         return
     if "default_user_id" in settings:
@@ -123,3 +135,12 @@ def _resting(settings: Mapping[str, Any], defaults: Mapping[str, Any]) -> Iterat
             "While enable_followup_sync is off, attachments become documents only where they came with the message "
             "that a ticket begins with."
         )
+
+
+def _resting_pull(settings: Mapping[str, Any], defaults: Mapping[str, Any]) -> Iterator[str]:
+    """A sentence for what rests while changes of GLPI, or technicians' words, do not come back."""
+    given = sorted(name for name in _OF_THE_PULL if settings[name] != defaults.get(name))
+    if given and not settings["enable_bidirectional_sync"]:
+        yield f"While enable_bidirectional_sync is off these settings have no effect: {', '.join(given)}."
+    elif "pulled_followups" in given and not settings["enable_followup_pull"]:
+        yield "While enable_followup_pull is off pulled_followups has no effect: nothing is told."

@@ -17,6 +17,7 @@ from typing import Any, TypeVar
 
 from crm_sync.crms import texts
 from crm_sync.crms.base import HookView, SetupResult
+from crm_sync.crms.glpi import notices
 from crm_sync.crms.glpi.answers import CREDENTIAL_ERRORS, SessionOver
 from crm_sync.crms.glpi.client import GlpiClient
 from crm_sync.crms.glpi.named import Named, checked
@@ -27,6 +28,8 @@ from crm_sync.errors import ApiError, ConfigError, Permanent, Rejected, Unauthor
 OLDEST, OLDEST_MEASURED = (9, 5), (10, 0)
 #: The first version whose API goes by the server's time zone whatever the account's is.
 ONE_TIME_ZONE = (11, 0)
+#: The first version that can tell of changes by itself.
+HAS_WEBHOOKS = (11, 0)
 #: The first version that chooses among the requesters it is given.
 PICKS_REQUESTERS = (11, 0)
 
@@ -56,9 +59,10 @@ def setup(client: GlpiClient, hook: HookView) -> SetupResult:
     with _connected(client, hook):
         found = _found(client, hook)
         source, without = _request_source(client, found.profile, hook.settings)
-        zone = _time_zone(client, found)
+        zone = tuple(_time_zone(client, found))
+        told = tuple(_notices(client, hook, found.version))
         settings = {} if source is None else {"request_source_id": source}
-        return found.result(settings, (*without, *zone))
+        return found.result(settings, (*without, *zone, *told))
 
 
 @contextmanager
@@ -122,14 +126,18 @@ def _found(client: GlpiClient, hook: HookView) -> _Found:
     profile = Profile(client.active_profile())
     _check_rights(profile, settings)
     entity_id = _entity(client, settings.get("entity_id"))
-    user_id = client.full_session().get("glpiID")
+    session = client.full_session()
     named = checked(client, profile, settings)
     default_profile = _default_profile(client, profile)
     facts = {
         "version": told,
         "profile": profile.name,
         "entity_id": entity_id,
-        "user_id": user_id,
+        "user_id": session.get("glpiID"),
+        "login": session.get("glpiname"),
+        "notices": bool(settings["enable_glpi_webhooks"]),
+        # From when on (UTC) technicians' texts are told: nobody wants those of years at once.
+        "texts_since": _texts_since(client, hook, session),
         "default_profile_id": default_profile,
         "has_sla": _if_allowed(profile, "slm", lambda: client.count("SLA") > 0),
         "user_count": _if_allowed(profile, "user", lambda: client.count("User")),
@@ -286,6 +294,26 @@ def _time_zone(client: GlpiClient, found: _Found) -> Iterator[str]:
         )
     else:
         yield "The account's time zone is set to UTC, so that GLPI's dates need no conversion."
+
+
+def _texts_since(client: GlpiClient, hook: HookView, session: Mapping[str, Any]) -> str | None:
+    known: str | None = hook.facts.get("texts_since")
+    if not hook.settings["enable_followup_pull"] or known:
+        return known if hook.settings["enable_followup_pull"] else None
+    told = session.get("glpi_currenttime")
+    return client.utc_date(str(told)).isoformat() if told else None
+
+
+def _notices(client: GlpiClient, hook: HookView, version: tuple[int, ...]) -> Iterator[str]:
+    """Have GLPI 11 tell of changes, where that is wanted; take it back where it no longer is."""
+    if hook.notice_url is None or hook.notice_secret is None or (version and version < HAS_WEBHOOKS):
+        if hook.settings["enable_glpi_webhooks"]:
+            yield "GLPI has webhooks from version 11 on; its changes come with the regular look."
+        return
+    if hook.settings["enable_glpi_webhooks"]:
+        yield from notices.register(client, hook.notice_url, hook.notice_secret)
+    elif hook.facts.get("notices"):
+        notices.unregister(client, hook.notice_url)
 
 
 def _zone(ahead: timedelta) -> str:

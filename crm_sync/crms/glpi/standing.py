@@ -101,6 +101,8 @@ class Standing(Work):
         agreed = {key: value for key, value in ticket.agreed.items() if key not in OF_THE_TICKET}
         agreed |= {key: row.get(key) for key in ("status", "urgency", "impact", "type", "itilcategories_id")}
         agreed["entity"] = row.get("entities_id")
+        # What was written there before is of others.
+        agreed["texts_since"] = self.port.now.isoformat()
         agreed["formers"] = [*ticket.agreed.get("formers", ()), ticket.remote_id]
         self.notes.append(f"Ticket {ticket.remote_id} was merged into ticket {number}.")
         url = mapping.ticket_url(self.client.api_url, number)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -9,6 +10,7 @@ from crm_sync.crms.base import Link, Local, Port
 from crm_sync.crms.glpi import choices, mapping, versions
 from crm_sync.crms.glpi.assignments import Assignments
 from crm_sync.crms.glpi.client import GlpiClient
+from crm_sync.crms.glpi.conflicts import Conflicts
 from crm_sync.crms.glpi.descriptions import generation_of
 from crm_sync.crms.glpi.documents import Documents
 from crm_sync.crms.glpi.history import History
@@ -49,6 +51,7 @@ class Tickets(Work):
         self.openings = Openings(client, port, requesters, history, self.standing, self.notes)
         self.assignments = Assignments(client, port, self.notes)
         self.solutions = Solutions(client, port, self.notes)
+        self.conflicts = Conflicts(client, port, self.notes)
 
     def ticket(self, event: Event, conversation: Conversation) -> Link:
         """The link of a conversation to its ticket, opened if there is none. Raises Skip when it is not to be.
@@ -74,7 +77,11 @@ class Tickets(Work):
     def standing_one(self, ticket: Link) -> Link:
         """The ticket to write to: another one where GLPI merged it. Raises NotFound when it is gone."""
         found = self.standing.of(ticket)
-        return found if found.remote_id == ticket.remote_id else self._shown(found, everything=True)
+        return found if found.remote_id == ticket.remote_id else self.shown(found, everything=True)
+
+    def standing_again(self, ticket: Link) -> Link:
+        """As ``standing_one``, of a ticket that is known to lie in the bin by now."""
+        return self.standing_one(self.port.agree(ticket, stood_at=None))
 
     def update(self, ticket: Link, conversation: Conversation) -> list[str] | None:
         """Bring a ticket to its conversation's state; returns what changed, None for a state that is older.
@@ -87,25 +94,32 @@ class Tickets(Work):
         wanted = self._wanted(conversation)
         if choices.changes(ticket.agreed, wanted) or self.assignments.due(ticket, conversation):
             ticket = self.standing_one(ticket)
-        changes = choices.changes(ticket.agreed, wanted)
+        changes = self.conflicts.settled(ticket, conversation, choices.changes(ticket.agreed, wanted))
+        wanted = {key: value for key, value in wanted.items() if key not in self.conflicts.lost}
         assigned = self.assignments.due(ticket, conversation)
         if assigned:
             assigned = self.assignments.brought(ticket, conversation, assigned)
-            if _may_be_new_again(ticket, assigned) and not choices.is_solved(wanted["status"]):
-                changes["status"] = wanted["status"]
+            if (
+                _may_be_new_again(ticket, assigned)
+                and not choices.is_solved(wanted.get("status"))
+                and self._is_new(ticket)
+            ):
+                changes["status"] = mapping.status(conversation)
         if changes:
             ticket = self._written(ticket, conversation, changes)
-        known = {**wanted, **assigned}
-        if choices.DEADLINE in changes:
-            known["deadline"] = self.openings.deadline(changes[choices.DEADLINE])
+        known = {**choices.news(ticket.agreed, wanted, changes), **assigned}
         if as_of:
             known["as_of"] = as_of
-        news = {key: value for key, value in known.items() if ticket.agreed.get(key) != value}
-        if news.keys() & SHOWN:
-            self._shown(self.port.agree(ticket, **news, shown=False))
-        elif news:
-            self.port.agree(ticket, **news)
+        self._agreed(ticket, known, changes)
         return sorted({*changes, *(key for key in ("assignee", "team") if key in assigned)})
+
+    def goes_on_anew(self, ticket: Link, conversation: Conversation) -> bool:
+        """Whether a conversation was opened again whose ticket is solved, and another ticket is to go on."""
+        return (
+            self.settings.get("on_reopen") == "new_ticket"
+            and choices.is_solved(ticket.agreed.get("status"))
+            and not choices.is_solved(mapping.status(conversation))
+        )
 
     def described(self, event: Event, ticket: Link, conversation: Conversation, message: Message) -> str:
         """See that the description shows its message as it is now. Raises Skip where there is nothing to do."""
@@ -137,10 +151,10 @@ class Tickets(Work):
     def _completed(self, ticket: Link, conversation: Conversation) -> Link:
         """The ticket after it is shown, and GLPI was seen to have taken what it was opened with."""
         if not ticket.agreed.get("shown"):
-            ticket = self._shown(ticket, everything="former" in ticket.agreed)
+            ticket = self.shown(ticket, everything="former" in ticket.agreed)
         ticket = self.requesters.seen_to(ticket, conversation)
         completed = self.openings.completed(ticket)
-        return completed if completed is ticket else self._shown(completed)
+        return completed if completed is ticket else self.shown(completed)
 
     def _begins_again(self, ticket: Link, event: Event, conversation: Conversation) -> bool:
         """Whether a conversation whose ticket is solved goes on in a new one.
@@ -175,7 +189,23 @@ class Tickets(Work):
             self.client.update(TICKET, ticket.remote_id, self.quietly(self.openings.sent(fields)))
         return self.solutions.solved(ticket, conversation) if by_solution else ticket
 
-    def _shown(self, ticket: Link, *, everything: bool = False) -> Link:
+    def _is_new(self, ticket: Link) -> bool:
+        """Whether GLPI made a ticket new; asked for only where what a technician did meanwhile counts."""
+        if not self.settings.get("enable_bidirectional_sync"):
+            return True
+        return bool(self.client.item(TICKET, ticket.remote_id).get("status") == mapping.NEW)
+
+    def _agreed(self, ticket: Link, known: dict[str, Any], changes: Mapping[str, Any]) -> None:
+        """Remember what is agreed on now; the conversation shows it where that is news."""
+        if choices.DEADLINE in changes:
+            known["deadline"] = self.openings.deadline(changes[choices.DEADLINE])
+        news = {key: value for key, value in known.items() if ticket.agreed.get(key) != value}
+        if news.keys() & SHOWN:
+            self.shown(self.port.agree(ticket, **news, shown=False))
+        elif news:
+            self.port.agree(ticket, **news)
+
+    def shown(self, ticket: Link, *, everything: bool = False) -> Link:
         """The ticket as its conversation shows it; ``everything`` takes away what it showed of another one."""
         category = self.openings.categories.name(ticket.agreed.get("itilcategories_id"))
         shown = ticket_attributes(ticket, category)

@@ -70,7 +70,10 @@ def create_app(
     _add_own_control(app, sandbox)
 
     def answer(rest: str = "") -> Response:
-        return _answer(sandbox, rest)
+        response = _answer(sandbox, rest)
+        # The server's clock, be it right or wrong, is the one by which its rows are dated.
+        response.date = sandbox.state.clock()
+        return response
 
     for number, root in enumerate(chosen.api_roots):
         for suffix, rule in enumerate((root, f"{root}/", f"{root}/<path:rest>")):

@@ -50,6 +50,9 @@ class Alarm:
     def hold(self, mailbox: str) -> None:
         """See Runtime's Alarm."""
 
+    def pull(self, hook_id: int) -> None:
+        """See Runtime's Alarm."""
+
 
 @dataclass
 class Clock:

@@ -57,6 +57,7 @@ def test_the_commands_are_those_that_were_promised() -> None:
         "events retry",
         "events skip",
         "links find",
+        "pull",
         "stats",
         "sandbox chatwoot",
         "sandbox glpi",

@@ -85,6 +85,14 @@ def test_every_field_a_person_may_have_is_of_one_kind_at_least() -> None:
             "While enable_ticket_sync is off these settings have no effect: enable_followup_sync, sla_id.",
         ),
         ({"enable_ticket_sync": False, "resolve_with": "solution"}, "resolve_with"),
+        (
+            {"pull_priority": True, "conflict_policy": "glpi", "enable_followup_sync": True},
+            "While enable_bidirectional_sync is off these settings have no effect: conflict_policy, pull_priority.",
+        ),
+        (
+            {"enable_bidirectional_sync": True, "pulled_followups": "message"},
+            "While enable_followup_pull is off pulled_followups has no effect",
+        ),
         ({"default_user_id": 7}, "While enable_followup_sync is off default_user_id has no effect"),
         ({"attachments": "document"}, "While enable_followup_sync is off, attachments become documents only"),
     ],

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -63,6 +65,9 @@ def test_a_check_finds_the_facts_and_changes_nothing(glpi: Glpi) -> None:
         "profile": "Super-Admin",
         "entity_id": 0,
         "user_id": 2,
+        "login": "glpi",
+        "notices": False,
+        "texts_since": None,
         "default_profile_id": 1,
         "has_sla": False,
         "user_count": len(before["User"]),
@@ -75,6 +80,16 @@ def test_a_check_finds_the_facts_and_changes_nothing(glpi: Glpi) -> None:
     after = glpi.sandbox.state.dump()
     assert {name: len(rows) for name, rows in after.items()} == {n: len(rows) for n, rows in before.items()}
     assert [row["timezone"] for row in after["User"]] == [row["timezone"] for row in before["User"]]
+
+
+def test_technicians_texts_are_told_from_the_setup_on_that_first_wanted_them(glpi: Glpi) -> None:
+    view = hook(glpi, enable_followup_pull=True)
+    began = setup(connect(view), view).facts["texts_since"]
+    assert abs(datetime.fromisoformat(began) - datetime.now(UTC)) < timedelta(minutes=1)
+    kept = replace(view, facts={"texts_since": "2026-01-01T00:00:00+00:00"})
+    assert setup(connect(kept), kept).facts["texts_since"] == "2026-01-01T00:00:00+00:00"
+    off = replace(hook(glpi), facts=kept.facts)
+    assert setup(connect(off), off).facts["texts_since"] is None
 
 
 def test_a_check_and_a_setup_cost_few_calls_and_leave_no_session_behind(glpi: Glpi) -> None:
