@@ -1,4 +1,22 @@
-"""GLPI, an ITSM: contacts become Users, conversations Tickets, messages ITILFollowups."""
+"""GLPI, an ITSM: contacts become Users (or Contacts), conversations Tickets, messages ITILFollowups, and back.
+
+Where to look:
+
+* the API: ``session`` (login, calls, GLPI's clock), ``records`` (what every type of record has), ``client`` (one method
+  an endpoint), ``answers`` (what GLPI means), ``lookups`` (what is kept for a while);
+* connecting: ``setup``, ``rights``, ``named`` (records that settings name), ``settings``, ``notices`` (webhooks of
+  GLPI 11);
+* people: ``people`` and ``contacts`` (both are ``counterparts``), ``matching``, ``person_fields``, ``attributes``,
+  ``requesters``;
+* tickets: ``tickets`` ties together ``openings``, ``descriptions``, ``templates``, ``choices``, ``categories``,
+  ``assignments``, ``assets``, ``solutions``, ``standing`` (bin and merges) and ``ticket_attributes``;
+* messages: ``followups``, ``history``, ``versions`` (edits), ``content``, ``markup``, ``documents``;
+* what comes back: ``pull`` (the feed), ``updates``, ``tellings``, ``reassignments``, ``returning`` (HTML to Markdown),
+  ``conflicts``.
+
+``processor`` is where an event comes in, ``mapping`` holds the plain tables, ``work`` what all of them share, and
+``foresight`` tells the engine what an event will make.
+"""
 
 from functools import partial
 
