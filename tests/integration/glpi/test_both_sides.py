@@ -48,7 +48,7 @@ SETTINGS = {
     "solutions": EVERYTHING | {"resolve_with": "solution", "pull_priority": "false"},
 }
 CHANCES = profile(
-    max_examples=int(__import__("os").environ.get("EX", "5")),
+    max_examples=4,
     stateful_step_count=40,
     deadline=None,
     derandomize=True,
