@@ -66,6 +66,11 @@ def calls(hook_id: int) -> str:
     return f"{PREFIX}calls:{{{hook_id}}}"
 
 
+def spent(hook_id: int) -> str:
+    """Sorted set of the hook's calls of the last while, by when they were made."""
+    return f"{PREFIX}spent:{{{hook_id}}}"
+
+
 def freed(hook_id: int) -> str:
     """List with a token for somebody who waits to make a call."""
     return f"{PREFIX}freed:{{{hook_id}}}"
