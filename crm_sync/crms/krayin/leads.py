@@ -24,8 +24,8 @@ class Leads(Work):
     """The leads of contacts or conversations.
 
     A link's ``agreed`` holds ``stage``, ``pipeline``, ``value``, ``owner`` and ``products`` as both sides know them;
-    the stage it was ``placed`` in by us; ``title`` and ``custom`` as Chatwoot said them; ``source``; ``conversations`` with
-    their last state; and the ``assignee`` the owner was made from.
+    the stage it was ``placed`` in by us; ``title`` and ``custom`` as Chatwoot said them; ``source``;
+    ``conversations`` with their last state; and the ``assignee`` the owner was made from.
     """
 
     @property
