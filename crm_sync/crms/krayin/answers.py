@@ -55,7 +55,7 @@ def read_answer(response: Response, method: str, path: str, *, generation: str |
     The one place where Krayin's answers are judged. ``generation`` is None until the setup has found it out.
     """
     body = _json(response)
-    if response.ok and not response.is_redirect and isinstance(body, Mapping):
+    if 200 <= response.status_code < 300 and isinstance(body, Mapping):
         return body
     where: dict[str, Any] = {"status": response.status_code, "path": path}
     refusal = _refusal(response, body, where)
@@ -86,7 +86,7 @@ def _refusal(response: Response, body: Any, where: dict[str, Any]) -> ApiError |
         found = _invalid(body, where)
     elif status == 404 and says:
         found = NotFound("Krayin has no such record (any more).", **where)
-    elif where["path"] == "/activities" and (status == 400 or response.is_redirect):
+    elif where["path"] == "/activities" and (status == 400 or 300 <= status < 400):
         found = Overlap("Krayin says that this meeting overlaps with another one.", **where)
     elif status in {400, 403, 413}:
         found = Rejected(f"Krayin refused: {_words(body) or f'answer {status}'}", **where)
@@ -101,7 +101,7 @@ def _is_kept_out(response: Response, body: Any) -> bool:
 def _no_answer(response: Response, body: Any, method: str, where: dict[str, Any]) -> ApiError:
     """What an answer means that says nothing of the request."""
     status = response.status_code
-    if 200 < status < 500:
+    if 300 <= status < 500:
         words = f"The address of Krayin's API answers {status} with something that is not the API."
         return ServerFault(words, **where)
     words = f"Krayin answered {status} with {'an error' if isinstance(body, Mapping) else 'a page instead of data'}."

@@ -12,10 +12,10 @@ from collections.abc import Callable, Mapping
 from datetime import timedelta
 from typing import Any
 
-from crm_sync.crms.http import Transport
+from crm_sync.crms.http import SAFE_METHODS, Transport
 from crm_sync.crms.krayin.answers import NOT_LET_IN, SYSTEM, WINDOW_S, read_answer
 from crm_sync.crms.lookups import Lookups
-from crm_sync.errors import RateLimited, ServerFault, Unauthorized
+from crm_sync.errors import OutcomeUnknown, RateLimited, ServerFault, Unauthorized
 
 
 class KrayinSession:
@@ -90,7 +90,8 @@ class KrayinSession:
         """The one record of an answer."""
         found = self.call(method, path, body=body).get("data")
         if not isinstance(found, dict) or "id" not in found:
-            raise ServerFault("Krayin's answer holds no record.", path=path)
+            kind = ServerFault if method in SAFE_METHODS else OutcomeUnknown
+            raise kind("Krayin's answer holds no record.", path=path)
         return found
 
     def _is_kept_out(self) -> bool:
