@@ -24,7 +24,7 @@ class Persons(Work):
     """The persons of contacts.
 
     A link's ``agreed`` holds what the contact said, its ``organization``, and whether the person was made for it
-    (``own``).
+    (``own``); ``shown_title`` is the job title of somebody who was there.
     """
 
     def __init__(self, client: KrayinClient, port: Port) -> None:
@@ -154,10 +154,10 @@ class Persons(Work):
         number = str(row["id"])
         agreed: Fields = {**fields, "own": own}
         if not own:
-            # What somebody is called who was there before us is his own; it follows when the contact changes.
-            organization = row.get("organization") or {}
-            agreed |= {"job_title": row.get("job_title") or fields["job_title"]}
-            agreed |= {"organization": organization.get("id") or fields.get("organization")}
+            # Somebody who was there before us keeps job title and organization until the contact says others.
+            agreed["shown_title"] = row.get("job_title")
+            if not row.get("organization"):
+                agreed["organization"] = None
         return Remote(number, mapping.person_url(self.client.api_url, number), agreed)
 
     def _complete(self, row: Any, agreed: Any, fields: Fields, changes: Fields) -> Fields:
@@ -192,4 +192,5 @@ def _addresses(agreed: Any) -> Fields:
 
 
 def _shown(agreed: Any) -> dict[str, Any]:
-    return {"krayin_job_title": agreed["job_title"]} if agreed.get("job_title") else {}
+    title = agreed.get("job_title") or agreed.get("shown_title")
+    return {"krayin_job_title": title} if title else {}
