@@ -179,7 +179,9 @@ class Activities(Work):
             "comment": comment,
             "schedule_from": mapping.local_time(start, ahead),
             "schedule_to": mapping.local_time(end, ahead),
-            "additional": content.tag(self.marker("conversation", conversation.id)),
+            "additional": content.tag(
+                self.marker("conversation", conversation.id), first.id if first is not None else None
+            ),
             "participants": self._participants(kind, lead, person),
             **_belongs_to(lead, person),
         }
@@ -210,7 +212,7 @@ class Activities(Work):
         agreed = {
             "kind": kind,
             "done": bool(row.get("is_done")),
-            "first_message": 0,
+            "first_message": content.first_message_in(row),
             "ends": row.get("schedule_to"),
         }
         url = mapping.activity_url(self.client.api_url, number)

@@ -17,19 +17,29 @@ from crm_sync.events import Message
 #: A column of 64 KiB; room is left for what stands around a text.
 COMMENT_BYTES = 60_000
 
-#: The key in an activity's ``additional`` that holds our marker.
-_KEY = "crm_sync"
+#: The keys in an activity's ``additional`` that hold our marker, and the message its comment shows.
+_KEY, _FIRST = "crm_sync", "first_message"
 
 
-def tag(mark: str) -> str:
-    """What an activity of ours carries unseen: ``additional`` has to be a text of JSON (contracts: 90r, 90s)."""
-    return json.dumps({_KEY: mark})
+def tag(mark: str, first_message: int | None = None) -> str:
+    """What an activity of ours carries unseen: ``additional`` has to be a text of JSON (contracts: 90r, 90s).
+
+    A conversation's tells also which message its comment shows.
+    """
+    return json.dumps({_KEY: mark, **({_FIRST: first_message} if first_message is not None else {})})
 
 
 def is_tagged(row: Mapping[str, Any], mark: str) -> bool:
     """Whether an activity is ours with this marker."""
     additional = row.get("additional")
     return isinstance(additional, Mapping) and additional.get(_KEY) == mark
+
+
+def first_message_in(row: Mapping[str, Any]) -> int | None:
+    """The message that an activity's comment shows, as its tag tells."""
+    additional = row.get("additional")
+    found = additional.get(_FIRST) if isinstance(additional, Mapping) else None
+    return found if isinstance(found, int) else None
 
 
 def has_content(message: Message) -> bool:

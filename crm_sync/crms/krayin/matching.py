@@ -44,14 +44,11 @@ def national_digits(phone: str | None, region: str | None) -> str:
 
 
 def choose(rows: Sequence[Row], email: str, phone: str, mark: str, region: str | None = None) -> Row | None:
-    """Which of the persons found it is: by address, else by number, the oldest first.
+    """Which of the persons found it is: ours by marker, where Krayin shows it, then by address, then by number.
 
-    Never one that carries another contact's marker, where Krayin shows it. A number that comes with another address
-    than the contact's is somebody else's who has the same number.
+    Of several the oldest. Also one that was made for another contact: Krayin lets nobody else have its address.
     """
-    usable = sorted(
-        (row for row in rows if row.get(PERSON_MARKER) in {None, "", mark}), key=lambda row: int(row["id"])
-    )
+    usable = sorted(rows, key=lambda row: (row.get(PERSON_MARKER) != mark, int(row["id"])))
     by_email = [row for row in usable if email and email.lower() in values(row, "emails")]
     if by_email:
         return by_email[0]

@@ -218,6 +218,14 @@ def _stage(pipelines: Sequence[Mapping[str, Any]], settings: Mapping[str, Any]) 
     wanted, stage_id = settings.get("default_pipeline_id"), settings.get("default_stage_id")
     if not pipelines:
         raise ConfigError("api_token: Krayin has no pipeline.", setting="api_token", code="record_not_found")
+    usual = next((row for row in pipelines if row["default"]), pipelines[0])
+    pipeline = next((row for row in pipelines if row["id"] == wanted), None) if wanted is not None else usual
+    if pipeline is None or not pipeline["stages"]:
+        raise ConfigError(
+            f"default_pipeline_id: Krayin has no pipeline {wanted} with stages.",
+            setting="default_pipeline_id",
+            code="record_not_found",
+        )
     if stage_id is not None:
         stage = stages.by_id(pipelines, stage_id)
         if stage is None or (wanted is not None and stage.pipeline != wanted):
@@ -228,14 +236,6 @@ def _stage(pipelines: Sequence[Mapping[str, Any]], settings: Mapping[str, Any]) 
                 code="record_not_found",
             )
         return {} if wanted is not None else {"default_pipeline_id": stage.pipeline}
-    usual = next((row for row in pipelines if row["default"]), pipelines[0])
-    pipeline = next((row for row in pipelines if row["id"] == wanted), None) if wanted is not None else usual
-    if pipeline is None or not pipeline["stages"]:
-        raise ConfigError(
-            f"default_pipeline_id: Krayin has no pipeline {wanted} with stages.",
-            setting="default_pipeline_id",
-            code="record_not_found",
-        )
     return {"default_pipeline_id": pipeline["id"], "default_stage_id": pipeline["stages"][0]["id"]}
 
 

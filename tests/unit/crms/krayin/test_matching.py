@@ -85,10 +85,8 @@ def test_a_number_matches_however_it_was_typed_and_no_other(kept: str, *, same: 
     assert (found is not None) is same
 
 
-def test_a_person_of_another_contact_is_never_taken() -> None:
+def test_our_own_person_comes_before_anothers_with_the_same_address() -> None:
     theirs = row(1, "ana@example.com", **{PERSON_MARKER: "cw-chat-1-contact-6"})
     ours = row(2, "ana@example.com", **{PERSON_MARKER: MARK})
-    assert matching.choose([theirs], "ana@example.com", "", MARK) is None
-    found = matching.choose([theirs, ours], "ana@example.com", "", MARK)
-    assert found is not None
-    assert found["id"] == 2
+    assert matching.choose([theirs], "ana@example.com", "", MARK) == theirs
+    assert matching.choose([theirs, ours], "ana@example.com", "", MARK) == ours
