@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 
 from tests.integration.krayin.desk import Desk
@@ -131,7 +133,7 @@ def test_somebody_who_was_there_is_linked_by_number_however_it_was_typed(desk: D
 @pytest.mark.parametrize("email", ["ana+news@example.com", "o'hara@example.com", "a_a@example.com"])
 def test_signs_in_an_address_find_the_one_person(desk: Desk, email: str) -> None:
     for number in range(12):
-        desk.add_person(f"P{number}", f"axa{number}@example.com", email.replace("_", "x").replace("+", "-"))
+        desk.add_person(f"P{number}", f"axa{number}@example.com", re.sub("[_+']", "x", email))
     known = desk.add_person("Right", email)
     contact = desk.chatwoot.create_contact(name="X", email=email)
     desk.sync()
