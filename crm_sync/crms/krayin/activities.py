@@ -55,7 +55,7 @@ class Activities(Work):
             local,
             ACTIVITY,
             create=lambda: self._created(event, conversation, kind, title, lead, person),
-            recover=lambda: self._recovered(title, kind, mark),
+            recover=lambda: self._recovered(title, kind, mark, lead),
         )
         self.show(link)
         return link
@@ -120,7 +120,7 @@ class Activities(Work):
             Local("message", message.id),
             NOTE,
             create=lambda: self._note(self.client.create_activity(body), message),
-            recover=lambda: self._recovered(title, "chat", mark, said=content.comment(message, self.texts)),
+            recover=lambda: self._recovered(title, "chat", mark, lead, content.comment(message, self.texts)),
         )
 
     def rewritten(self, event: Event, message: Message) -> str:
@@ -203,12 +203,19 @@ class Activities(Work):
         }
         return Remote(number, mapping.activity_url(self.client.api_url, number), agreed)
 
-    def _recovered(self, title: str, kind: str, mark: str, said: str | None = None) -> Remote | None:
+    def _recovered(
+        self, title: str, kind: str, mark: str, lead: Link | None, said: str | None = None
+    ) -> Remote | None:
+        """The activity an earlier attempt made. Raises NotFound when its lead is gone: that is where it broke."""
         rows = self.client.activities(title, mapping.ACTIVITY_TYPES[kind])
         found = sorted((row for row in rows if content.is_tagged(row, mark)), key=lambda row: int(row["id"]))
         if not found:
-            return self._recovered(title, "call", mark) if kind == "meeting" else None
+            return self._recovered(title, "call", mark, lead) if kind == "meeting" else None
         row, number = found[0], str(found[0]["id"])
+        if lead is not None and number not in self.client.activities_of(lead.remote_id):
+            # Krayin leaves an activity of nobody behind where the lead is not there (contracts: 90k).
+            self.client.lead(lead.remote_id)
+            self.client.update_activity(number, _belongs_to(lead, None))
         agreed = {
             "kind": kind,
             "done": bool(row.get("is_done")),

@@ -6,7 +6,7 @@ asks: filters that Krayin does not know it ignores, and answers everything (cont
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -178,6 +178,10 @@ class KrayinClient(KrayinSession):
         rows = self.rows(ACTIVITIES, title=title, type=kind, limit=SEARCH_LIMIT)
         return [row for row in rows if row.get("title") == title and row.get("type") == kind]
 
+    def activities_of(self, lead_id: str) -> set[str]:
+        """The ids of a lead's activities; none where there is no such lead (contracts: 91d, 91h)."""
+        return {str(row.get("id")) for row in self.rows(f"{LEADS}/{lead_id}/activities")}
+
     def create_activity(self, body: Mapping[str, Any]) -> dict[str, Any]:
         """Make an activity. Raises Overlap for a meeting that Krayin thinks to be one too many."""
         return self.row("POST", ACTIVITIES, body)
@@ -215,8 +219,3 @@ def close_date(told: Any) -> str | None:
         return None
     moment = datetime.fromisoformat(str(told)).astimezone(UTC)
     return f"{moment + timedelta(hours=12):%Y-%m-%d}"
-
-
-def ids(rows: Sequence[Mapping[str, Any]]) -> set[int]:
-    """The ids of rows."""
-    return {int(row["id"]) for row in rows}

@@ -135,7 +135,15 @@ class KrayinProcessor(Work):
             told.append(f"Person {person.remote_id} created.")
         more, lead = self._lead(contact, conversation, person)
         told += more
-        activity = self.activities.of(event, conversation, lead, person)
+        try:
+            activity = self.activities.of(event, conversation, lead, person)
+        except NotFound:
+            if lead is None:
+                raise
+            self.port.forget(lead)
+            more, lead = self._lead(contact, conversation, person)
+            told += ["The lead was gone.", *more]
+            activity = self.activities.of(event, conversation, lead, person)
         if activity is not None and activity.created:
             told.append(f"Activity {activity.remote_id} created.")
         if activity is not None and lead is not None and (activity.created or lead.created):
@@ -168,7 +176,14 @@ class KrayinProcessor(Work):
         self, contact: Contact, conversation: Conversation | None, person: Link | None
     ) -> tuple[list[str], Link | None]:
         before = self.leads.known(contact, conversation)
-        lead = self.leads.of(contact, conversation, person)
+        try:
+            lead = self.leads.of(contact, conversation, person)
+        except NotFound:
+            if person is None:
+                raise
+            # It is the person that is not there (contracts: 70g).
+            self.port.forget(person)
+            lead = self.leads.of(contact, conversation, self.persons.of(contact))
         if lead is None or before is not None:
             return [], lead
         return [f"Lead {lead.remote_id} {'created' if lead.created else 'found and linked'}."], lead

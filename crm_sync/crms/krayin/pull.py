@@ -6,7 +6,7 @@ of a clock that repeats an hour each autumn, so that each pull begins well befor
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -15,11 +15,9 @@ from crm_sync.crms.krayin import mapping
 from crm_sync.crms.krayin.client import KrayinClient
 from crm_sync.crms.krayin.work import LEAD
 
-#: Rows of one page. Krayin sets no limit, but each row carries its person, owner and products.
-PAGE = 100
-
-#: Pages of one pull at most: a request each, of which Krayin 2.1 takes few. What is older waits for the next pull.
-PAGES = 20
+#: Rows of the first look, which mostly shows all, and of each page where it does not. Krayin sets no limit, but each
+#: row carries its person, owner and products.
+FIRST, PAGE = 50, 500
 
 #: How far before its watermark a pull begins.
 OVERLAP = timedelta(minutes=70)
@@ -34,22 +32,28 @@ def interval_s(settings: Mapping[str, Any]) -> float | None:
 
 def changes(client: KrayinClient, _hook: HookView, start: PullFrom) -> Iterator[PulledPage]:
     """The leads that changed since the last pull, oldest change first."""
-    begin = (start.watermark or start.since) - OVERLAP
+    since = start.watermark or start.since
+    rows = sorted(_changed(client, since - OVERLAP), key=_moment)
+    for first in range(0, len(rows), PAGE):
+        part = rows[first : first + PAGE]
+        yield PulledPage(tuple(map(_record, part)), max(since, _moment(part[-1])))
+    if not rows:
+        yield PulledPage((), since)
+
+
+def _changed(client: KrayinClient, begin: datetime) -> Iterable[dict[str, Any]]:
+    """Each lead that changed since, as it was first told: a row that moves while pages are read is told twice."""
+    rows = client.changed_leads(1, FIRST)
     found: dict[str, dict[str, Any]] = {}
-    for page in range(1, PAGES + 1):
-        rows = client.changed_leads(page, PAGE)
-        # A row that moves while pages are read is told twice; the first time it was newer.
+    page = 0
+    while True:
         for row in rows:
             if _moment(row) >= begin:
                 found.setdefault(str(row["id"]), row)
-        if len(rows) < PAGE or _moment(rows[-1]) < begin:
-            break
-    rows = sorted(found.values(), key=_moment)
-    for first in range(0, len(rows), PAGE):
-        part = rows[first : first + PAGE]
-        yield PulledPage(tuple(_record(row) for row in part), max(begin + OVERLAP, _moment(part[-1])))
-    if not rows:
-        yield PulledPage((), start.watermark or start.since)
+        if len(rows) < (PAGE if page else FIRST) or _moment(rows[-1]) < begin:
+            return found.values()
+        page += 1
+        rows = client.changed_leads(page, PAGE)
 
 
 def _record(row: Mapping[str, Any]) -> PulledRecord:

@@ -175,6 +175,26 @@ def test_an_activity_that_was_deleted_is_made_anew(desk: Desk) -> None:
     assert desk.conversation_shows(number)["krayin_activity_id"] == desk.activities()[0]["id"]
 
 
+@pytest.mark.parametrize("gone", [("leads",), ("leads", "persons")])
+def test_a_lead_that_was_deleted_is_made_anew_for_the_next_conversation(
+    desk: Desk, gone: tuple[str, ...]
+) -> None:
+    contact, _ = desk.begin()
+    desk.sync()
+    with desk.krayin.state.lock:
+        for table in gone:
+            for row in list(desk.krayin.state[table].rows.values()):
+                desk.krayin.state.delete(table, row)
+    second = desk.chatwoot.create_conversation(contact, WEBSITE, "And another thing").id
+    desk.settle()
+    assert desk.failed() == []
+    lead = desk.row("leads")
+    assert lead["person_id"] == desk.row("persons")["id"]
+    shown = desk.conversation_shows(second)["krayin_activity_id"]
+    assert [row["lead_id"] for row in desk.rows("lead_activities", activity_id=shown)] == [lead["id"]]
+    assert len(desk.activities(title=f"Conversation #{second}")) == 1
+
+
 def test_a_conversation_of_an_unknown_contact_makes_all_three_in_one_event(desk: Desk) -> None:
     contact = desk.chatwoot.create_contact(name="Ana", email="ana@example.com")
     desk.deliveries()

@@ -154,6 +154,7 @@ def test_nothing_changed_costs_one_request(desk: Desk) -> None:
 
 
 def test_many_leads_of_several_pages_are_all_told(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(feed, "FIRST", 5)
     monkeypatch.setattr(feed, "PAGE", 10)
     made = {
         str(desk.insert("leads", title=f"L{n}", lead_pipeline_id=1, lead_pipeline_stage_id=1, status=1))
