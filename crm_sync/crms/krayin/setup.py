@@ -128,7 +128,9 @@ def _generation(client: KrayinClient) -> str:
     """
     try:
         client.call("GET", "/get", anonymous=True)
-    except RateLimited:
+    except RateLimited as error:
+        if error.code != NOT_LET_IN:
+            raise
         generation = OLD
     except Unauthorized as error:
         # Up to 2.1, where it shows its errors, it names them by their keys.

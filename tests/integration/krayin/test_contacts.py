@@ -234,6 +234,24 @@ def test_attributes_of_contacts_fill_attributes_of_persons(desk: Desk) -> None:
     assert len(desk.rows("attribute_values", text_value="Olinda")) == 1
 
 
+def test_an_update_keeps_boolean_attributes_where_krayin_shows_them(desk: Desk, flavour: str) -> None:
+    vip = desk.insert("attributes", code="vip", name="VIP", type="boolean", entity_type="persons")
+    desk.set(default_lead_value="1")
+    contact = desk.chatwoot.create_contact(**ANA)
+    desk.sync()
+    person = str(desk.row("persons")["id"])
+    view = desk.runtime.view(desk.hook(), desk.account)
+    client = desk.runtime.client(view, desk.hook().version)
+    row = client.person(person)
+    kept = {key: row[key] for key in ("name", "emails", "contact_numbers")}
+    client.update_person(person, {**kept, "vip": True})
+    desk.chatwoot.update_contact(contact.id, name="Ana Lima")
+    desk.sync()
+    (value,) = desk.rows("attribute_values", attribute_id=vip)
+    assert bool(value["boolean_value"]) is (flavour != "2.1.0")
+    assert desk.row("persons")["name"] == "Ana Lima"
+
+
 def test_persons_switched_off_leave_leads_of_nobody(desk: Desk) -> None:
     desk.set(create_person="false")
     desk.chatwoot.create_contact(**ANA)
