@@ -219,7 +219,8 @@ def _admit(sandbox: KrayinSandbox, route: Route, ctx: Context, headers: dict[str
     limit = ctx.state.settings["rate_limit"]
     left: int | None = DEFAULT_LIMIT - 1
     if limit:
-        left = sandbox.limiter.hit(key, limit, ctx.state.clock())
+        window_s = ctx.state.settings["rate_window_s"]
+        left = sandbox.limiter.hit(key, limit, ctx.state.clock(), window_s=window_s)
         if left is None:
             raise errors.Throttled
     headers["X-RateLimit-Limit"] = str(limit or DEFAULT_LIMIT)

@@ -17,6 +17,7 @@ from typing import Any
 
 from crm_sync.sandbox.krayin.errors import Crashed
 from crm_sync.sandbox.krayin.flavour import Flavour
+from crm_sync.sandbox.krayin.limits import DEFAULT_WINDOW_S
 from crm_sync.sandbox.krayin.schema import CASCADES, TABLES, kept
 from crm_sync.sandbox.krayin.sql import Row
 from crm_sync.sandbox.krayin.times import stored
@@ -105,6 +106,8 @@ class State:
         self.settings: dict[str, int] = {
             # Calls a minute; 0 lets everybody through, as an installation that raised its limit does.
             "rate_limit": 0,
+            # How long that minute is: tests of pacing need not wait for a real one.
+            "rate_window_s": DEFAULT_WINDOW_S,
             # How long a create leaves the others a chance between its checks and its insert.
             "race_window_ms": 0,
         }

@@ -97,6 +97,24 @@ def test_without_a_content_type_the_older_sends_a_form_and_the_newer_json(
     ]
 
 
+def test_a_raw_payload_is_a_form_on_the_older_and_json_in_json_on_the_newer(
+    old: Krayin, new: Krayin, receiver: Receiver
+) -> None:
+    raw = {
+        "payload_type": "raw",
+        "payload": '{"conversation": "{%leads.cw_id%}", "stage": "{%leads.lead_pipeline_stage_id%}"}',
+        "headers": [{"key": "Content-Type", "value": "application/json"}],
+    }
+    for krayin in (old, new):
+        number = _lead(krayin, receiver.url, **raw)
+        krayin.put(f"leads/stage/edit/{number}", lead_pipeline_stage_id=4)
+
+    assert receiver.got == [
+        ("/", "application/json", "conversation=cw-1&stage=Negotiation"),
+        ("/", "application/json", r'"{\"conversation\": \"cw-1\", \"stage\": \"Negotiation\"}"'),
+    ]
+
+
 def test_a_quote_in_a_value_loses_the_delivery_or_empties_it(
     old: Krayin, new: Krayin, receiver: Receiver
 ) -> None:

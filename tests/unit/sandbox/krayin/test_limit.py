@@ -56,6 +56,17 @@ def test_the_limit_can_be_changed_and_reset_while_it_runs(make: Make) -> None:
     assert krayin.get("get").headers["X-RateLimit-Remaining"] == "59"
 
 
+def test_the_minute_can_be_made_shorter(make: Make) -> None:
+    krayin = make(OLD, rate_limit=1)
+    krayin.client.post("/_sandbox/settings", json={"rate_window_s": 2})
+    statuses = []
+    for _ in range(4):
+        statuses.append(krayin.get("get").status_code)
+        krayin.clock.advance(1)
+
+    assert statuses == [200, 500, 200, 500]
+
+
 def test_the_newer_generation_knows_no_limit_when_one_is_set(make: Make) -> None:
     krayin = make(NEW, rate_limit=1)
 
