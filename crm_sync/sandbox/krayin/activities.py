@@ -9,7 +9,7 @@ from typing import Any
 
 from crm_sync.sandbox.krayin import listing, resources, rules
 from crm_sync.sandbox.krayin.context import Context, Reply, message_reply, number_of
-from crm_sync.sandbox.krayin.errors import Crashed, Refused
+from crm_sync.sandbox.krayin.errors import Crashed, Refused, TurnedBack
 from crm_sync.sandbox.krayin.rules import Required, Rule
 from crm_sync.sandbox.krayin.sql import Row
 from crm_sync.sandbox.krayin.times import wall_time
@@ -148,7 +148,7 @@ def _check_overlap(ctx: Context, sent: Mapping[str, Any]) -> None:
         if (overlaps or ctx.flavour.meeting_check_is_broken) and _takes_part(ctx, row, wanted):
             if ctx.is_ajax:
                 raise Refused(400, _OVERLAP)
-            ctx.turn_back()
+            raise TurnedBack
 
 
 def _takes_part(ctx: Context, row: Row, wanted: Any) -> bool:

@@ -7,11 +7,12 @@ latency, nor the JSON of an answer, nor what is sent to webhooks is spent under 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from html import escape
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from flask import Flask, Response, jsonify, request
+from werkzeug.test import run_wsgi_app
 
 from crm_sync.sandbox.krayin import errors
 from crm_sync.sandbox.krayin.automation import notify
@@ -22,7 +23,18 @@ from crm_sync.sandbox.krayin.limits import DEFAULT_LIMIT, Limiter
 from crm_sync.sandbox.krayin.routes import Route, route_for
 from crm_sync.sandbox.krayin.sql import Row
 from crm_sync.sandbox.krayin.state import State
-from crm_sync.sandbox.server import CallLog, Faults, add_control, install_faults, lose, refuse
+from crm_sync.sandbox.server import (
+    CallLog,
+    FaultKind,
+    Faults,
+    add_control,
+    install_faults,
+    lose,
+    refuse,
+)
+
+if TYPE_CHECKING:
+    from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
 
 _ROOT = "/api/v1"
 _METHODS = ["GET", "POST", "PUT", "PATCH", "DELETE", "HEAD"]
@@ -76,7 +88,7 @@ def create_app(
     chosen = flavour_named(flavour)
     app = Flask("crm_sync.sandbox.krayin")
     faults = install_faults(
-        app, latency_ms=latency_ms, fail_rate=fail_rate, seed=seed, faults=(refuse, lose, _crash_page(chosen))
+        app, latency_ms=latency_ms, fail_rate=fail_rate, seed=seed, faults=(refuse, lose, *_crashes(chosen))
     )
     calls = CallLog(app)
     sandbox = KrayinSandbox(chosen, seed=seed, rate_limit=rate_limit, faults=faults, calls=calls)
@@ -99,13 +111,21 @@ def create_app(
     return app
 
 
-def _crash_page(flavour: Flavour) -> Any:
-    """A fault: the server fails before it did anything, in the generation's words."""
+def _crashes(flavour: Flavour) -> tuple[FaultKind, FaultKind]:
+    """Two faults in the generation's words that nobody can tell apart: nothing was done, everything was."""
 
-    def crash(_app: Any, environ: Any, start_response: Any) -> Any:
+    def crash(
+        _app: WSGIApplication, environ: WSGIEnvironment, start_response: StartResponse
+    ) -> Iterable[bytes]:
         return _json(500, {"message": flavour.crashed}, {})(environ, start_response)
 
-    return crash
+    def crash_after_saving(
+        app: WSGIApplication, environ: WSGIEnvironment, start_response: StartResponse
+    ) -> Iterable[bytes]:
+        run_wsgi_app(app, environ, buffered=True)
+        return crash(app, environ, start_response)
+
+    return crash, crash_after_saving
 
 
 def _add_own_control(app: Flask, sandbox: KrayinSandbox) -> None:
@@ -118,8 +138,8 @@ def _add_own_control(app: Flask, sandbox: KrayinSandbox) -> None:
 
     def deliveries() -> Response:
         with state.lock:
-            sent = list(state.deliveries)
-        return jsonify({"total": len(sent), "deliveries": sent})
+            sent, mails = list(state.deliveries), list(state.mails_sent)
+        return jsonify({"total": len(sent), "deliveries": sent, "mails": mails})
 
     def settings() -> Response:
         with state.lock:
@@ -199,7 +219,8 @@ def _admit(sandbox: KrayinSandbox, route: Route, ctx: Context, headers: dict[str
     limit = ctx.state.settings["rate_limit"]
     left: int | None = DEFAULT_LIMIT - 1
     if limit:
-        left = sandbox.limiter.hit(key, limit, ctx.state.clock())
+        window_s = ctx.state.settings["rate_window_s"]
+        left = sandbox.limiter.hit(key, limit, ctx.state.clock(), window_s=window_s)
         if left is None:
             raise errors.Throttled
     headers["X-RateLimit-Limit"] = str(limit or DEFAULT_LIMIT)

@@ -93,11 +93,12 @@ def _form_of(attribute: Row) -> list[Rule]:
 
 
 def is_taken(state: State, attribute: Row, value: Any, own: int | None) -> bool:
-    """Whether another record has a value; of addresses and numbers a part is enough (39, 40, 41)."""
+    """Whether another record has a value (39, 40, 41).
+
+    Of addresses and numbers a part is enough: that is no recorded case, it is how the server asks its database.
+    """
     column = VALUE_COLUMNS[attribute["type"]]
-    values = state["attribute_values"].where(
-        attribute_id=attribute["id"], entity_type=attribute["entity_type"]
-    )
+    values = state["attribute_values"].where(attribute_id=attribute["id"])
     others = (row[column] for row in values if row["entity_id"] != own)
     if attribute["type"] in _LISTS:
         return any(like(other, f"%{value}%") for other in others)

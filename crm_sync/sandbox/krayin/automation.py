@@ -1,4 +1,4 @@
-"""Workflows and the webhooks they trigger: what Krayin sends when a record changes (121-125).
+"""Workflows: the webhooks they trigger (121-125), and the e-mails that a fresh installation sends to participants.
 
 Delivery happens within the request that caused it, once, and its failures are nobody's business. The values are
 spliced into the payload's JSON as they are: a quote in one of them breaks it, and the older generation then sends
@@ -70,12 +70,26 @@ def notify(ctx: Context, event: str, entity_type: str, row: Row) -> None:
         if workflow["event"] != event or not _applies(ctx.state, workflow, entity_type, row):
             continue
         for action in workflow["actions"] or []:
-            webhook = None
-            if isinstance(action, Mapping) and action.get("id") == "trigger_webhook":
+            if not isinstance(action, Mapping):
+                continue
+            if action.get("id") == "trigger_webhook":
                 webhook = ctx.state.get("webhooks", action.get("value"))
-            delivery = None if webhook is None else prepare(ctx.state, webhook, entity_type, row)
-            if delivery is not None:
-                ctx.outgoing.append(partial(delivery.send, ctx.state))
+                delivery = None if webhook is None else prepare(ctx.state, webhook, entity_type, row)
+                if delivery is not None:
+                    ctx.outgoing.append(partial(delivery.send, ctx.state))
+            elif action.get("id") == "send_email_to_participants" and entity_type == "activities":
+                _mail_participants(ctx.state, event, row)
+
+
+def _mail_participants(state: State, event: str, activity: Row) -> None:
+    """Notes whom the installation's own workflows would write to: customers too, when they take part."""
+    to: list[str] = []
+    for each in state["activity_participants"].where(activity_id=activity["id"]):
+        user, person = state.get("users", each["user_id"]), state.get("persons", each["person_id"])
+        to += [user["email"]] if user is not None else []
+        to += [entry["value"] for entry in (person["emails"] or [])] if person is not None else []
+    if to:
+        state.mails_sent.append({"activity": activity["id"], "event": event, "to": to})
 
 
 def prepare(state: State, webhook: Row, entity_type: str, row: Row) -> Delivery | None:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from crm_sync.sandbox.krayin.body import Upload
-from crm_sync.sandbox.krayin.errors import Crashed, NotFound, TurnedBack
+from crm_sync.sandbox.krayin.errors import Crashed, NotFound
 from crm_sync.sandbox.krayin.flavour import Flavour
 from crm_sync.sandbox.krayin.sql import Row
 from crm_sync.sandbox.krayin.state import State
@@ -87,10 +87,6 @@ class Context:
                 time.sleep(window / 1000)
             finally:
                 self.state.lock.acquire()
-
-    def turn_back(self) -> None:
-        """Sends a form back to where it came from."""
-        raise TurnedBack
 
 
 def message_reply(message: str, *, wrapped: bool) -> Reply:

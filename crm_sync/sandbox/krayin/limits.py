@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 
 DEFAULT_LIMIT = 60
-_WINDOW = timedelta(minutes=1)
+DEFAULT_WINDOW_S = 60
 
 
 class Limiter:
@@ -14,10 +14,10 @@ class Limiter:
     def __init__(self) -> None:
         self._windows: dict[str, tuple[datetime, int]] = {}
 
-    def hit(self, key: str, limit: int, now: datetime) -> int | None:
+    def hit(self, key: str, limit: int, now: datetime, *, window_s: int = DEFAULT_WINDOW_S) -> int | None:
         """Counts a call and returns how many are left; None when there was none left."""
         opened, used = self._windows.get(key, (now, 0))
-        if now - opened >= _WINDOW:
+        if now - opened >= timedelta(seconds=window_s):
             opened, used = now, 0
         if used >= limit:
             return None

@@ -59,17 +59,13 @@ def _filtered(ctx: Context, table: str) -> list[Row]:
 
 
 def _order(ctx: Context, table: str) -> tuple[str, str]:
-    sort, order = ctx.query.get("sort") or "id", str(ctx.query.get("order") or "desc").lower()
-    for name, value, good in (
-        ("sort", sort, sort in columns_of(table)),
-        ("order", order, order in ("asc", "desc")),
-    ):
-        if not good:
-            if ctx.flavour.unknown_column_crashes:
-                raise Crashed
+    sort, order = str(ctx.query.get("sort") or "id"), str(ctx.query.get("order") or "desc").lower()
+    for name, known in (("sort", sort in columns_of(table)), ("order", order in ("asc", "desc"))):
+        if not known and ctx.flavour.unknown_column_crashes:
+            raise Crashed
+        if not known:
             raise Invalid({name: [f"The selected {name} is invalid."]})
-        del value
-    return str(sort), order
+    return sort, order
 
 
 @dataclass(frozen=True)

@@ -31,6 +31,8 @@ def store(ctx: Context) -> Reply:
     own = {"unique_id": name, "message_id": name, "reference_ids": [name]}
     ctx.state["emails"].write(row, own)
     draft = bool(number_of(sent, "is_draft"))
+    if not draft:
+        ctx.state.mails_sent.append({"mail": row["id"], "to": sent["reply_to"]})
     echoed = {each: sent.get(each) for each in _PLAIN} | {"is_read": None}
     message = ctx.flavour.draft_saved if draft else "Email created successfully."
     return Reply({"data": resources.mail(ctx.state, row, echoed), "message": message})

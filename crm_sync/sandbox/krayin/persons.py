@@ -38,7 +38,7 @@ def store(ctx: Context) -> Reply:
     """Creates one."""
     rules.check(ctx.body, attributes.rules_for(ctx, "persons", ctx.body, own=None))
     if ctx.flavour.needs_phone:
-        _phones(ctx, ctx.body)
+        _check_phones(ctx.body)
     ctx.leave_a_gap()
     row = create(ctx, ctx.body)
     ctx.fire("contacts.person.create.after", "persons", row)
@@ -55,13 +55,13 @@ def update(ctx: Context, number: str) -> Reply:
     own = int(number)
     rules.check(ctx.body, attributes.rules_for(ctx, "persons", ctx.body, own=own))
     if ctx.flavour.needs_phone:
-        _phones(ctx, ctx.body)
+        _check_phones(ctx.body)
     values = _columns(ctx, ctx.body)
     row = ctx.find("persons", number)
     before = row["organization_id"]
     old = ctx.state.update("persons", row, {"user_id": None, **values})
     journal.columns(ctx, "persons", own, row, old)
-    attributes.save(ctx, "persons", own, {**ctx.body, "organization_id": row["organization_id"]})
+    attributes.save(ctx, "persons", own, {**ctx.body, **_ids(values)})
     ctx.fire("contacts.person.update.after", "persons", row)
     sent: Row = {name: ctx.body[name] for name in ("name", "job_title") if name in ctx.body}
     shown = resources.person(ctx.state, row, sent, organization_id=before)
@@ -82,8 +82,8 @@ def destroy(ctx: Context, number: str) -> Reply:
 
 def attach_tag(ctx: Context, number: str) -> Reply:
     """Puts a tag on a person (97e)."""
-    _person_for_tag(ctx, number)
-    link = {"person_id": int(number), "tag_id": number_of(ctx.data, "tag_id")}
+    person = ctx.find_or_crash("persons", number)
+    link = {"person_id": person["id"], "tag_id": number_of(ctx.data, "tag_id")}
     if not ctx.state["person_tags"].where(**link):
         ctx.state.insert("person_tags", link)
     return Reply({"message": "Tag attached successfully."})
@@ -91,14 +91,10 @@ def attach_tag(ctx: Context, number: str) -> Reply:
 
 def detach_tag(ctx: Context, number: str) -> Reply:
     """Takes a tag off a person."""
-    _person_for_tag(ctx, number)
-    for link in ctx.state["person_tags"].where(person_id=int(number), tag_id=number_of(ctx.data, "tag_id")):
+    person = ctx.find_or_crash("persons", number)
+    for link in ctx.state["person_tags"].where(person_id=person["id"], tag_id=number_of(ctx.data, "tag_id")):
         ctx.state["person_tags"].remove(link)
     return Reply({"message": "Tag detached successfully."})
-
-
-def _person_for_tag(ctx: Context, number: str) -> Row:
-    return ctx.find_or_crash("persons", number)
 
 
 def activities(ctx: Context, number: str) -> Reply:
@@ -166,9 +162,8 @@ def _ids(values: Row) -> Row:
     return {name: values[name] for name in ("user_id", "organization_id") if name in values}
 
 
-def _phones(ctx: Context, sent: Mapping[str, Any]) -> None:
+def _check_phones(sent: Mapping[str, Any]) -> None:
     """The older generation reads the first phone of every body sent to persons (33, 34, 34b, 34e, 59)."""
-    del ctx
     phones = sent.get("contact_numbers")
     if not isinstance(phones, list) or first_value(attributes.without_nulls(phones)) is None:
         raise Crashed

@@ -24,7 +24,7 @@ from typing import Any
 
 import requests
 
-from crm_sync.sandbox.krayin.app import create_app
+from crm_sync.sandbox.krayin.app import KrayinSandbox, create_app
 from crm_sync.sandbox.krayin.flavour import FLAVOURS
 from crm_sync.sandbox.replay import PLACEHOLDER, Outcome, StillClock, filled, read_tape, run_command
 from crm_sync.sandbox.server import SandboxServer
@@ -229,15 +229,23 @@ def timeline(entries: list[dict[str, Any]]) -> list[datetime | None]:
     return found
 
 
-def replay_against_sandbox(tape: Path, flavour: str) -> list[Outcome]:
-    """Runs a tape against a fresh sandbox; calls without a case name only prepare the ground."""
+def replayed(tape: Path, flavour: str) -> tuple[KrayinSandbox, list[Outcome]]:
+    """A fresh sandbox after a tape was run against it, and what became of the cases.
+
+    Calls without a case name only prepare the ground.
+    """
     app = create_app(flavour=flavour)
-    sandbox = app.extensions["sandbox"]
+    sandbox: KrayinSandbox = app.extensions["sandbox"]
     with SandboxServer(app) as server:
         clock = StillClock()
         sandbox.state.clock = clock.now
         run = Replay(server.url, sandbox.token, at=clock.set)
-        return [outcome for outcome in run.run(tape) if outcome.case is not None]
+        return sandbox, [outcome for outcome in run.run(tape) if outcome.case is not None]
+
+
+def replay_against_sandbox(tape: Path, flavour: str) -> list[Outcome]:
+    """What became of the cases of a tape on a fresh sandbox."""
+    return replayed(tape, flavour)[1]
 
 
 def main(arguments: list[str] | None = None) -> int:

@@ -125,7 +125,8 @@ def search(ctx: Context, table: str, resource: Callable[[Row], Any]) -> Reply:
     """
     if ctx.user["view_permission"] != "global":
         raise Crashed
-    rows = [row for row in ctx.state[table].rows.values() if _matches(ctx, table, row)]
+    wanted = conditions(table, ctx.query)
+    rows = [row for row in ctx.state[table].rows.values() if _matches(ctx, table, row, wanted)]
     order = ctx.query.get("orderBy")
     if order:
         if order not in columns_of(table):
@@ -137,10 +138,10 @@ def search(ctx: Context, table: str, resource: Callable[[Row], Any]) -> Reply:
     return Reply({"data": [resource(row) for row in rows[:count]]})
 
 
-def _matches(ctx: Context, table: str, row: Row) -> bool:
-    tests = [_holds(ctx.state, table, row, *condition) for condition in conditions(table, ctx.query)]
-    if not tests:
+def _matches(ctx: Context, table: str, row: Row, wanted: list[tuple[str, str, str]]) -> bool:
+    if not wanted:
         return True
+    tests = [_holds(ctx.state, table, row, *condition) for condition in wanted]
     return all(tests) if str(ctx.query.get("searchJoin") or "or").lower() == "and" else any(tests)
 
 

@@ -9,21 +9,23 @@ from __future__ import annotations
 import json
 import re
 import unicodedata
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import lru_cache
 from typing import Any
 
 Row = dict[str, Any]
 
 _LEADING_NUMBER = re.compile(r"^\s*[+-]?\d+(?:\.\d+)?")
+_encoder = json.JSONEncoder(ensure_ascii=True, separators=(",", ":"))
 _DECIMAL = re.compile(r"^-?\d+\.\d{4}$")
 
 
 def json_text(value: Any) -> str:
     """A JSON column as PHP writes it: no spaces, everything beyond ASCII and the slash escaped (167)."""
-    return json.dumps(value, ensure_ascii=True, separators=(",", ":")).replace("/", "\\/")
+    return _encoder.encode(value).replace("/", "\\/")
 
 
+@lru_cache(maxsize=65536)
 def fold(text: str) -> str:
     """A text as the collation sees it: no case, no accents, no blanks at the end."""
     decomposed = unicodedata.normalize("NFKD", text)
@@ -54,16 +56,21 @@ def like(stored: Any, pattern: str) -> bool:
     if stored is None:
         return False
     if isinstance(stored, (list, dict)):
-        return _pattern(pattern).match(json_text(stored)) is not None
-    return _pattern(fold(pattern)).match(fold(str(stored))) is not None
+        return _matcher(pattern)(json_text(stored))
+    return _matcher(fold(pattern))(fold(str(stored)))
 
 
 @lru_cache(maxsize=256)
-def _pattern(pattern: str) -> re.Pattern[str]:
+def _matcher(pattern: str) -> Callable[[str], bool]:
+    """A test for a pattern; most are a text with ``%`` around it, which is a part of another text and no more."""
+    middle = pattern[1:-1]
+    if pattern[:1] == pattern[-1:] == "%" and not set("%_\\") & set(middle):
+        return lambda text: middle in text
     # A backslash makes the sign after it an ordinary one.
     parts = re.findall(r"\\.|.", pattern, re.DOTALL)
     wild = {"%": ".*", "_": "."}
-    return re.compile("".join(wild.get(part) or re.escape(part[-1]) for part in parts) + r"\Z", re.DOTALL)
+    regex = re.compile("".join(wild.get(part) or re.escape(part[-1]) for part in parts), re.DOTALL)
+    return lambda text: regex.fullmatch(text) is not None
 
 
 def sort_key(row: Mapping[str, Any], column: str) -> tuple[bool, float, str]:

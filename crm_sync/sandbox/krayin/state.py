@@ -17,6 +17,7 @@ from typing import Any
 
 from crm_sync.sandbox.krayin.errors import Crashed
 from crm_sync.sandbox.krayin.flavour import Flavour
+from crm_sync.sandbox.krayin.limits import DEFAULT_WINDOW_S
 from crm_sync.sandbox.krayin.schema import CASCADES, TABLES, kept
 from crm_sync.sandbox.krayin.sql import Row
 from crm_sync.sandbox.krayin.times import stored
@@ -68,10 +69,21 @@ class Table:
 
     def where(self, **wanted: Any) -> list[Row]:
         """The rows whose columns have these very values, oldest first."""
-        indexed = [self._indexes[name].get(wanted[name], {}) for name in wanted if name in self._indexes]
-        near = min(indexed, key=len) if indexed else self.rows
-        found = [row for row in near.values() if all(row[name] == value for name, value in wanted.items())]
-        return sorted(found, key=lambda row: row["id"]) if indexed else found
+        near, nearest = self.rows, ""
+        for column in self._indexes.keys() & wanted.keys():
+            bucket = self._indexes[column].get(wanted[column], {})
+            if not nearest or len(bucket) < len(near):
+                near, nearest = bucket, column
+        rest = [(name, value) for name, value in wanted.items() if name != nearest]
+        found = list(near.values())
+        for name, value in rest:
+            found = [row for row in found if row[name] == value]
+        return sorted(found, key=_by_id) if nearest and len(found) > 1 else found
+
+
+def _by_id(row: Row) -> int:
+    number: int = row["id"]
+    return number
 
 
 class State:
@@ -89,9 +101,13 @@ class State:
         self.tokens: dict[str, int] = {}
         #: What workflows sent to webhooks: URL, headers, body and the answer's status.
         self.deliveries: list[dict[str, Any]] = []
+        #: E-mails that would have left the server: to the participants of activities, and those that are no drafts.
+        self.mails_sent: list[dict[str, Any]] = []
         self.settings: dict[str, int] = {
             # Calls a minute; 0 lets everybody through, as an installation that raised its limit does.
             "rate_limit": 0,
+            # How long that minute is: tests of pacing need not wait for a real one.
+            "rate_window_s": DEFAULT_WINDOW_S,
             # How long a create leaves the others a chance between its checks and its insert.
             "race_window_ms": 0,
         }

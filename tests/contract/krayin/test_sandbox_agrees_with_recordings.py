@@ -18,8 +18,8 @@ from pathlib import Path
 
 import pytest
 
-from crm_sync.sandbox.krayin import FLAVOURS
-from crm_sync.sandbox.krayin.replay import replay_against_sandbox
+from crm_sync.sandbox.krayin import FLAVOURS, KrayinSandbox
+from crm_sync.sandbox.krayin.replay import replayed
 from crm_sync.sandbox.replay import Outcome, read_tape
 
 DATA = Path(__file__).parent / "data"
@@ -33,8 +33,8 @@ def _names(flavour: str, what: str) -> set[str]:
 
 
 @cache
-def _outcomes(flavour: str) -> list[Outcome]:
-    return replay_against_sandbox(DATA / flavour / "tape.jsonl.gz", flavour)
+def _replayed(flavour: str) -> tuple[KrayinSandbox, list[Outcome]]:
+    return replayed(DATA / flavour / "tape.jsonl.gz", flavour)
 
 
 @pytest.mark.parametrize("flavour", FLAVOURS)
@@ -43,7 +43,7 @@ def test_every_agreed_case_still_agrees(flavour: str) -> None:
 
     broken = [
         f"{outcome.case}: {outcome.call}: {outcome.difference}"
-        for outcome in _outcomes(flavour)
+        for outcome in _replayed(flavour)[1]
         if outcome.case in agreed and outcome.difference
     ]
 
@@ -59,3 +59,25 @@ def test_the_list_of_agreed_cases_only_grows(flavour: str) -> None:
     assert first_times <= recorded
     assert len(agreed) >= AGREED_BEFORE[flavour]
     assert len(first_times & repeatable) / len(repeatable & recorded) >= LEAST_SHARE
+
+
+@pytest.mark.parametrize("flavour", FLAVOURS)
+def test_webhooks_are_sent_what_the_recorded_receiver_got(flavour: str) -> None:
+    recorded = json.loads((DATA / flavour / "deliveries.json").read_text(encoding="utf-8"))
+    sandbox, _ = _replayed(flavour)
+    # Nobody listens at the recorded address: the sandbox notes what it sent all the same.
+    sent = [
+        (each["url"].partition(":8099")[2], each["body"], each["headers"])
+        for each in sandbox.state.deliveries
+    ]
+
+    missing = [
+        each["case"]
+        for each in recorded
+        if not any(
+            (each["path"], each["body"]) == (path, body) and each["headers"].items() <= headers.items()
+            for path, body, headers in sent
+        )
+    ]
+
+    assert missing == []
