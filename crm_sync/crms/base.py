@@ -384,6 +384,8 @@ class App:
 
     ``warm_up`` makes the calls that a new client needs only once, such as its login.
 
+    ``renews`` says whether the setup can get new credentials where those it has are refused.
+
     ``pace`` says how many calls the hook's CRM takes; None where it sets no limit.
 
     ``feed`` is there where the CRM's changes come back, ``notices`` where it can tell that there are some.
@@ -397,6 +399,7 @@ class App:
     validate: Callable[[Mapping[str, Any]], tuple[str, ...]] = _nothing_to_say
     foresees: Callable[[Event, HookView, LinkLookup], Sequence[LinkKey]] = lambda *_: ()
     warm_up: Callable[[Any], None] = lambda _: None
+    renews: Callable[[HookView], bool] = lambda _: False
     pace: Callable[[HookView], Pace | None] = lambda _: None
     feed: Feed | None = None
     notices: Notices | None = None

@@ -6,7 +6,7 @@ from crm_sync.crms.krayin import notices, pull
 from crm_sync.crms.krayin.foresight import foresees
 from crm_sync.crms.krayin.processor import KrayinProcessor
 from crm_sync.crms.krayin.settings import validate
-from crm_sync.crms.krayin.setup import check, connect, pace, setup
+from crm_sync.crms.krayin.setup import check, connect, pace, renews, setup
 
 app = App(
     manifest=manifest.load(__package__),
@@ -16,6 +16,7 @@ app = App(
     setup=setup,
     validate=validate,
     foresees=foresees,
+    renews=renews,
     pace=pace,
     feed=Feed(pull.changes, pull.interval_s),
     notices=Notices(notices.verify),

@@ -56,6 +56,11 @@ def connect(hook: HookView) -> KrayinClient:
     )
 
 
+def renews(hook: HookView) -> bool:
+    """Whether the setup can log in again."""
+    return bool(hook.settings.get("login_email") and hook.settings.get("login_password"))
+
+
 def pace(hook: HookView) -> Pace | None:
     """How many requests the hook's Krayin takes: from 2.2 on it does not count them."""
     return None if hook.facts.get("generation") == NEW else Pace(CALLS, WINDOW_S, ROOM)

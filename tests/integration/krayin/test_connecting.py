@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
 
 from crm_sync.config import Config
-from crm_sync.engine import hooks
+from crm_sync.engine import hooks, renewal
 from crm_sync.errors import ConfigError
-from crm_sync.store.models import HookState
+from crm_sync.store.models import Hook, HookState
 from tests.integration.krayin.desk import Desk, opened
 
 
@@ -78,6 +79,57 @@ def test_a_login_gives_one_token_that_is_kept_secret_and_serves_all(config: Conf
             desk.krayin.state.revoke_tokens()
         assert hooks.resume(desk.runtime, desk.hook_id).state == HookState.ACTIVE
         assert desk.calls().count("POST /login") == 1
+
+
+LOGIN = {"api_token": "", "login_email": "admin@example.com", "login_password": "admin123"}
+
+
+def lose_token(desk: Desk) -> None:
+    """Somebody logs in as the same user, and an event finds out."""
+    with desk.krayin.state.lock:
+        desk.krayin.state.revoke_tokens()
+    hook = desk.hook()
+    client = desk.runtime.client(desk.runtime.view(hook, desk.account), hook.version)
+    client._clock = lambda: desk.clock().timestamp()
+    desk.chatwoot.create_contact(name="Ana", email=f"ana{desk.clock().timestamp():.0f}@example.com")
+    desk.take(desk.deliveries())
+    for _ in range(6):
+        desk.drain()
+        desk.clock.forward(400)
+    assert desk.hook().state == HookState.NEEDS_ATTENTION
+
+
+def test_a_revoked_token_is_renewed_by_one_login_and_everything_goes_on(config: Config, flavour: str) -> None:
+    with opened(config, flavour, LOGIN) as desk:
+        lose_token(desk)
+        desk.krayin.reset_requests()
+        with ThreadPoolExecutor(4) as pool:
+            list(pool.map(lambda _: renewal.renew_due(desk.runtime), range(4)))
+        assert desk.hook().state == HookState.ACTIVE
+        assert desk.calls().count("POST /login") == 1
+        desk.settle()
+        assert len(desk.rows("persons")) == 1
+
+
+def test_who_is_logged_out_again_and_again_lets_some_time_pass(config: Config, flavour: str) -> None:
+    with opened(config, flavour, LOGIN) as desk:
+        lose_token(desk)
+        renewal.renew_due(desk.runtime)
+        with desk.runtime.store.write() as session:
+            session.get_one(Hook, desk.hook_id).state = HookState.NEEDS_ATTENTION
+        desk.calls()
+        renewal.renew_due(desk.runtime)
+        assert desk.calls() == []
+        desk.clock.forward(renewal.REST.total_seconds())
+        renewal.renew_due(desk.runtime)
+        assert desk.hook().state == HookState.ACTIVE
+
+
+def test_a_token_that_was_given_is_for_people_to_renew(desk: Desk) -> None:
+    lose_token(desk)
+    desk.calls()
+    renewal.renew_due(desk.runtime)
+    assert desk.calls() == []
 
 
 @pytest.mark.parametrize(
