@@ -105,7 +105,15 @@ class KrayinProcessor(Work):
             raise Skip("switched_off", "Messages are switched off (enable_message_sync).")
         if not content.has_content(message):
             raise Skip("empty", "The message has no content.")
-        note = self.activities.noted(message, conversation, lead, person)
+        try:
+            note = self.activities.noted(message, conversation, lead, person)
+        except NotFound:
+            if lead is None:
+                raise
+            self.port.forget(lead)
+            told, person, lead, _ = self._made(event, conversation)
+            told.insert(0, "The lead was gone.")
+            note = self.activities.noted(message, conversation, lead, person)
         return [*told, f"Note {note.remote_id} {'added' if note.created else 'found'}."]
 
     def message_updated(self, event: Event) -> list[str]:

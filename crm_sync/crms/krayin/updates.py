@@ -25,6 +25,7 @@ class Updates(Work):
     def __init__(self, client: KrayinClient, port: Port, leads: Leads) -> None:
         super().__init__(client, port)
         self.leads = leads
+        self.notes: list[str] = []
 
     def apply(self, update: RemoteUpdate) -> str:
         """The outcome in words. Raises Skip, and what the calls raise."""
@@ -42,11 +43,12 @@ class Updates(Work):
         lead = self.leads.adopt(lead, row, **self._quote(row))
         changed = [key for key, value in known.items() if lead.agreed.get(key) != value]
         if not changed:
-            return f"Lead {lead.remote_id} holds nothing that Chatwoot does not know."
+            words = f"Lead {lead.remote_id} holds nothing that Chatwoot does not know."
+            return " ".join([words, *self.notes])
         done = [f"Lead {lead.remote_id} changed in Krayin: {', '.join(changed)}."]
         if "stage" in changed and after is not None:
             done += self._moved(lead, row, before, after)
-        return " ".join(done)
+        return " ".join([*done, *self.notes])
 
     def _moved(self, lead: Link, row: Any, before: Stage | None, after: Stage) -> Iterator[str]:
         number = self._conversation(lead)
@@ -83,8 +85,9 @@ class Updates(Work):
             return {}
         try:
             quotes = self.client.quotes_of(str(person["id"]))
-        except (NotFound, Rejected, ServerFault):
-            # Whoever may not see quotes shows none; the lead's news is not held up by that.
+        except (NotFound, Rejected, ServerFault) as error:
+            # The lead's news is not held up by that.
+            self.notes.append(f"Its quotes could not be read: {error}")
             return {}
         return {"quote": int(quotes[0]["id"])} if quotes else {}
 

@@ -388,6 +388,22 @@ def test_messages_become_notes_in_order_and_once(desk: Desk) -> None:
     assert [text.rsplit("<p>", 1)[1] for text in comments[1:]] == ["Second</p>", "Third</p>"]
 
 
+@pytest.mark.parametrize("settings", [MESSAGES], indirect=True)
+def test_a_message_to_a_lead_that_was_deleted_is_a_note_of_a_new_one(desk: Desk) -> None:
+    _, number = desk.begin("First")
+    desk.sync()
+    with desk.krayin.state.lock:
+        for row in list(desk.krayin.state["leads"].rows.values()):
+            desk.krayin.state.delete("leads", row)
+    message = desk.chatwoot.add_message(number, "Second")
+    desk.settle()
+    assert desk.failed() == []
+    (note,) = desk.activities(title=f"Message {message.id} of conversation #{number}")
+    assert [row["lead_id"] for row in desk.rows("lead_activities", activity_id=note["id"])] == [
+        desk.row("leads")["id"]
+    ]
+
+
 @pytest.mark.parametrize("settings", [{**MESSAGES, "enable_activity_sync": ""}], indirect=True)
 def test_without_activities_every_message_is_a_note(desk: Desk) -> None:
     _, number = desk.begin("First")
