@@ -77,7 +77,7 @@ def store(ctx: Context) -> Reply:
         values["person_id"] = person
     row = ctx.state.insert("leads", values)
     journal.created(ctx, "leads", row["id"])
-    attributes.save(ctx, "leads", row["id"], sent | _attribute_ids(values))
+    attributes.save(ctx, "leads", row["id"], sent | _shared(values))
     for product in _entries(sent.get("products")):
         _add_product(ctx, row["id"], product)
     ctx.fire("lead.create.after", "leads", row)
@@ -86,24 +86,28 @@ def store(ctx: Context) -> Reply:
 
 
 def update(ctx: Context, number: str) -> Reply:
-    """Changes what was sent, moves to the stage's pipeline (152), and deletes products that were not sent (96d)."""
+    """Changes what was sent, moves to the stage's pipeline (152), and deletes products that were not sent (96d).
+
+    Without a stage, where none has to be sent, the lead stays where it is, closed or not (76b).
+    """
     sent = ctx.body
     rules.check(sent, _rules(ctx, own=int(number)))
-    row = None
     values = _columns(sent)
     if "lead_pipeline_stage_id" in sent or ctx.flavour.needs_stage:
         stage = _stage_of(ctx, sent)
-        row = ctx.find("leads", number)
-        values |= {"lead_pipeline_id": stage["lead_pipeline_id"], "lead_pipeline_stage_id": stage["id"]}
-        values["closed_at"] = _closed_at(ctx, stage)
-    row = row or ctx.find("leads", number)
+        values |= {
+            "lead_pipeline_id": stage["lead_pipeline_id"],
+            "lead_pipeline_stage_id": stage["id"],
+            "closed_at": _closed_at(ctx, stage),
+        }
+    row = ctx.find("leads", number)
     person = _person_of(ctx, sent)
     if person is not None:
         values["person_id"] = person
     if "expected_close_date" in sent or ctx.flavour.put_wipes_close_date:
         values["expected_close_date"] = times.day(sent.get("expected_close_date"))
     _write(ctx, row, values)
-    attributes.save(ctx, "leads", row["id"], sent | _attribute_ids(values))
+    attributes.save(ctx, "leads", row["id"], sent | _shared(values))
     _replace_products(ctx, row["id"], sent.get("products"))
     return _updated(ctx, row)
 
@@ -125,7 +129,7 @@ def edit_attributes(ctx: Context, number: str) -> Reply:
     row = ctx.find("leads", number)
     _write(ctx, row, values)
     codes = {each["code"] for each in attributes.definitions(ctx.state, "leads")} - _NOT_EDITED
-    attributes.save(ctx, "leads", row["id"], sent | _attribute_ids(values), only=codes)
+    attributes.save(ctx, "leads", row["id"], sent | _shared(values), only=codes)
     return _updated(ctx, row)
 
 
@@ -296,8 +300,9 @@ def _columns(sent: Mapping[str, Any]) -> Row:
     return found | {name: number_of(sent, name) for name in _IDS if name in sent}
 
 
-def _attribute_ids(values: Mapping[str, Any]) -> Row:
-    return {name: values[name] for name in _IDS if name in values}
+def _shared(values: Mapping[str, Any]) -> Row:
+    """The columns that are attributes too and take their value from here, a date that was wiped among them (78c)."""
+    return {name: values[name] for name in (*_IDS, "expected_close_date") if name in values}
 
 
 def _closed_at(ctx: Context, stage: Row) -> str | None:
