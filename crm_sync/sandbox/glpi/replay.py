@@ -5,9 +5,6 @@ under test in place of the recorded ones, and a case agrees only when status, er
 and every value that carries a meaning agree. Ids are compared through the map of what was created, dates by
 being dates; tokens, addresses, durations and random names are compared by type alone.
 
-A tape is a file of JSON lines (``.gz`` or plain): case, method, path, query, headers, body, multipart,
-status, resp.
-
     python -m crm_sync.sandbox.glpi.replay TAPE [--flavour 10.0.19] [--only NAMES.json] [--learn AGREED.json]
 
 starts a sandbox of that flavour, prints one line a difference, and with ``--learn`` adds the cases that

@@ -11,13 +11,13 @@ from crm_sync.sandbox.krayin import listing, resources, rules
 from crm_sync.sandbox.krayin.context import Context, Reply, message_reply, number_of
 from crm_sync.sandbox.krayin.errors import Crashed, Refused, TurnedBack
 from crm_sync.sandbox.krayin.rules import Required, Rule
+from crm_sync.sandbox.krayin.schema import cut
 from crm_sync.sandbox.krayin.sql import Row
 from crm_sync.sandbox.krayin.times import wall_time
 
 _UNSCHEDULED = ("note", "file")
 _TIMES = ("schedule_from", "schedule_to")
-_TEXTS = ("title", "comment", "location")
-_PLAIN = ("type", *_TEXTS, "is_done")
+_PLAIN = ("type", "title", "comment", "location", "is_done")
 _OVERLAP = "Participants have another meeting at this time."
 
 
@@ -47,7 +47,7 @@ def store(ctx: Context) -> Reply:
     row = ctx.state.insert(
         "activities",
         {
-            **_columns(sent),
+            **_columns(ctx, sent),
             "is_done": int(sent["type"] == "note"),
             "user_id": ctx.user["id"],
             "additional": _decoded(sent.get("additional")),
@@ -58,8 +58,7 @@ def store(ctx: Context) -> Reply:
     _join(ctx, row, sent.get("participants"))
     _link(ctx, row, sent)
     ctx.fire("activity.create.after", "activities", row)
-    echoed = {name: sent.get(name) for name in _TEXTS} if ctx.flavour.echoes_activity else {}
-    body = {"data": resources.activity(ctx.state, row, echoed), "message": "Activity created successfully."}
+    body = {"data": resources.activity(ctx.state, row), "message": "Activity created successfully."}
     return Reply(body)
 
 
@@ -67,7 +66,10 @@ def update(ctx: Context, number: str) -> Reply:
     """Changes what was sent, and replaces the participants when they were (93)."""
     sent = ctx.body
     row = ctx.find("activities", number)
-    values = _columns(sent)
+    if ctx.flavour.checks_pointers:
+        exists = rules.exists(lambda value: ctx.state.get("leads", value) is not None)
+        rules.check(sent, _kind_rules(ctx, sent) | {"lead_id": [exists]})
+    values = _columns(ctx, sent)
     if "additional" in sent:
         if isinstance(sent["additional"], (dict, list)):
             raise Crashed
@@ -95,7 +97,7 @@ def destroy(ctx: Context, number: str) -> Reply:
 def mass_update(ctx: Context) -> Reply:
     """Marks many as done or not (94)."""
     rules.check(ctx.body, {"indices": [rules.required], "value": [rules.required]})
-    for row in _rows(ctx):
+    for row in ctx.some(_rows(ctx)):
         ctx.state.update("activities", row, {"is_done": ctx.body["value"]})
         ctx.fire("activity.update.after", "activities", row)
     if ctx.flavour.wraps_messages:
@@ -106,9 +108,11 @@ def mass_update(ctx: Context) -> Reply:
 def mass_destroy(ctx: Context) -> Reply:
     """Removes many."""
     rules.check(ctx.body, {"indices": [rules.required]})
-    for row in _rows(ctx):
+    for row in ctx.some(_rows(ctx)):
         _delete(ctx, row)
-    return message_reply("Activities deleted successfully.", wrapped=ctx.flavour.wraps_messages)
+    if ctx.flavour.wraps_messages:
+        return message_reply("Activity deleted successfully.", wrapped=True)
+    return message_reply("Activities deleted successfully.", wrapped=False)
 
 
 def download(ctx: Context, number: str) -> Reply:
@@ -123,10 +127,7 @@ def download(ctx: Context, number: str) -> Reply:
 
 def _check(ctx: Context, sent: Mapping[str, Any]) -> None:
     kind = sent.get("type")
-    kinds: list[Rule] = [rules.required]
-    if ctx.flavour.activity_types is not None:
-        kinds.append(rules.one_of(ctx.flavour.activity_types))
-    found: dict[str, list[Rule]] = {"type": kinds}
+    found = _kind_rules(ctx, {"type": kind})
     if kind == "note":
         found["comment"] = [Required(" when type is note")]
     if kind not in _UNSCHEDULED:
@@ -134,6 +135,15 @@ def _check(ctx: Context, sent: Mapping[str, Any]) -> None:
     if kind == "file":
         found["file"] = [Required(" when type is file")]
     rules.check(sent, found)
+
+
+def _kind_rules(ctx: Context, sent: Mapping[str, Any]) -> dict[str, list[Rule]]:
+    if "type" not in sent:
+        return {}
+    kinds: list[Rule] = [rules.required]
+    if ctx.flavour.activity_types is not None:
+        kinds.append(rules.one_of(ctx.flavour.activity_types))
+    return {"type": kinds}
 
 
 def _check_overlap(ctx: Context, sent: Mapping[str, Any]) -> None:
@@ -164,8 +174,10 @@ def _takes_part(ctx: Context, row: Row, wanted: Any) -> bool:
     )
 
 
-def _columns(sent: Mapping[str, Any]) -> Row:
+def _columns(ctx: Context, sent: Mapping[str, Any]) -> Row:
     found = {name: sent[name] for name in _PLAIN if name in sent}
+    if found.get("comment") is not None and ctx.flavour.cuts_comments:
+        found["comment"] = cut(str(found["comment"]))
     return found | {name: wall_time(sent[name]) for name in _TIMES if name in sent}
 
 

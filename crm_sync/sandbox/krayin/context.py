@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from crm_sync.sandbox.krayin.body import Upload
-from crm_sync.sandbox.krayin.errors import Crashed, NotFound
+from crm_sync.sandbox.krayin.errors import Crashed, NotFound, Refused
 from crm_sync.sandbox.krayin.flavour import Flavour
 from crm_sync.sandbox.krayin.sql import Row
 from crm_sync.sandbox.krayin.state import State
@@ -73,6 +73,28 @@ class Context:
         if self.flavour.missing_crashes:
             raise Crashed
         raise NotFound
+
+    def delete(self, table: str, row: Row, name: str) -> Reply:
+        """Removes a row that nothing needs.
+
+        Raises:
+            Refused: other rows still point at it; the older generation says even then that it went (79d).
+        """
+        try:
+            self.state.delete(table, row)
+        except Crashed:
+            raise Refused(500, self.flavour.delete_failed.format(name=name)) from None
+        return message_reply(f"{name} deleted successfully.", wrapped=self.flavour.wraps_messages)
+
+    def some(self, rows: list[Row]) -> list[Row]:
+        """The rows many of which are to change; the newer generation says when there are none (79).
+
+        Raises:
+            Refused: none of them exists.
+        """
+        if not rows and self.flavour.checks_pointers:
+            raise Refused(404, "No matching records were found to delete.")
+        return rows
 
     def fire(self, event: str, entity_type: str, row: Row) -> None:
         """Tells the workflows."""

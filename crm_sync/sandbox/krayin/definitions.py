@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from crm_sync.sandbox.krayin import listing, resources, rules
-from crm_sync.sandbox.krayin.context import Context, Reply, message_reply, number_of
+from crm_sync.sandbox.krayin.context import Context, Reply, number_of
 from crm_sync.sandbox.krayin.errors import Refused
 from crm_sync.sandbox.krayin.rules import Rule
 from crm_sync.sandbox.krayin.schema import TABLES
@@ -51,11 +51,10 @@ def attribute_destroy(ctx: Context, number: str) -> Reply:
     """Removes one that somebody added, with its values."""
     row = ctx.find_or_crash("attributes", number)
     if not row["is_user_defined"]:
-        raise Refused(400, "Can not delete system attribute.")
+        raise Refused(400, "User defined attribute can not be deleted.")
     for value in ctx.state["attribute_values"].where(attribute_id=row["id"]):
         ctx.state["attribute_values"].remove(value)
-    ctx.state.delete("attributes", row)
-    return message_reply("Attribute deleted successfully.", wrapped=ctx.flavour.wraps_messages)
+    return ctx.delete("attributes", row, "Attribute")
 
 
 def _attribute_rules(ctx: Context, own: int | None, entity_type: Any) -> dict[str, list[Rule]]:
@@ -114,8 +113,7 @@ def pipeline_destroy(ctx: Context, number: str) -> Reply:
         ctx.state.update(
             "leads", lead, {"lead_pipeline_id": home["id"], "lead_pipeline_stage_id": first["id"]}
         )
-    ctx.state.delete("lead_pipelines", row)
-    return message_reply("Pipeline deleted successfully.", wrapped=ctx.flavour.wraps_messages)
+    return ctx.delete("lead_pipelines", row, "Pipeline")
 
 
 def _pipeline_rules(ctx: Context, own: int | None) -> dict[str, list[Rule]]:

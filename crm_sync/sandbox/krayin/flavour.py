@@ -43,8 +43,8 @@ class Flavour:
     missing_crashes: bool
     #: Only these types of activities exist; None: any text is a type (90e).
     activity_types: tuple[str, ...] | None
-    #: A new activity is answered as it was sent, longer than it was kept (101c).
-    echoes_activity: bool
+    #: Comments of activities are cut at 64 KiB (101c).
+    cuts_comments: bool
     #: Any scheduled activity of a participant refuses a meeting, whenever it is (90n, 576-578 of the tape).
     meeting_check_is_broken: bool
     #: Answers of persons and activities to DELETE and mass updates carry their message in ``data`` (59k, 94, 94b).
@@ -56,7 +56,10 @@ class Flavour:
     not_found: str
     crashed: str
     unauthenticated: str
-    person_delete_failed: str
+    #: How it is told, with status 500, that something could not be deleted (79d).
+    delete_failed: str
+    #: Ids that a body points with, and values of mass updates, are checked before they are used.
+    checks_pointers: bool
     #: How creating a draft is answered (99b).
     draft_saved: str
 
@@ -88,7 +91,7 @@ _KNOWN = {
         unknown_column_crashes=True,
         missing_crashes=True,
         activity_types=None,
-        echoes_activity=False,
+        cuts_comments=True,
         meeting_check_is_broken=False,
         wraps_messages=False,
         webhooks_are_forms=True,
@@ -96,7 +99,8 @@ _KNOWN = {
         not_found="admin::app.common.resource-not-found",
         crashed="admin::app.common.internal-server-error",
         unauthenticated="admin::app.common.internal-server-error",
-        person_delete_failed="Person deleted successfully.",
+        delete_failed="{name} deleted successfully.",
+        checks_pointers=False,
         draft_saved="Email created successfully.",
     ),
     "2.2.3": Flavour(
@@ -113,7 +117,7 @@ _KNOWN = {
         unknown_column_crashes=False,
         missing_crashes=False,
         activity_types=("call", "meeting", "lunch", "note", "file", "email"),
-        echoes_activity=True,
+        cuts_comments=False,
         meeting_check_is_broken=True,
         wraps_messages=True,
         webhooks_are_forms=False,
@@ -121,7 +125,8 @@ _KNOWN = {
         not_found="The requested resource could not be found.",
         crashed="An unexpected error occurred on the server. Please try again later.",
         unauthenticated="You are not authenticated. Please log in to continue.",
-        person_delete_failed="Person delete failed.",
+        delete_failed="{name} delete failed.",
+        checks_pointers=True,
         draft_saved="Email saved to draft.",
     ),
 }

@@ -18,9 +18,9 @@ from collections.abc import Iterable, Mapping
 from datetime import timedelta
 from typing import Any
 
-from crm_sync.sandbox.krayin import attributes, journal, listing, persons, resources, rules, times
+from crm_sync.sandbox.krayin import attributes, journal, listing, persons, resources, rules, tags, times
 from crm_sync.sandbox.krayin.context import Context, Reply, message_reply, number_of
-from crm_sync.sandbox.krayin.errors import Crashed, NotFound, Refused
+from crm_sync.sandbox.krayin.errors import Crashed, NotFound
 from crm_sync.sandbox.krayin.rules import Rule
 from crm_sync.sandbox.krayin.search import search as search_rows
 from crm_sync.sandbox.krayin.sql import Row, number_in
@@ -77,7 +77,7 @@ def store(ctx: Context) -> Reply:
         values["person_id"] = person
     row = ctx.state.insert("leads", values)
     journal.created(ctx, "leads", row["id"])
-    attributes.save(ctx, "leads", row["id"], sent | _attribute_ids(values))
+    attributes.save(ctx, "leads", row["id"], sent | _shared(values))
     for product in _entries(sent.get("products")):
         _add_product(ctx, row["id"], product)
     ctx.fire("lead.create.after", "leads", row)
@@ -86,24 +86,28 @@ def store(ctx: Context) -> Reply:
 
 
 def update(ctx: Context, number: str) -> Reply:
-    """Changes what was sent, moves to the stage's pipeline (152), and deletes products that were not sent (96d)."""
+    """Changes what was sent, moves to the stage's pipeline (152), and deletes products that were not sent (96d).
+
+    Without a stage, where none has to be sent, the lead stays where it is, closed or not (76b).
+    """
     sent = ctx.body
     rules.check(sent, _rules(ctx, own=int(number)))
-    row = None
     values = _columns(sent)
     if "lead_pipeline_stage_id" in sent or ctx.flavour.needs_stage:
         stage = _stage_of(ctx, sent)
-        row = ctx.find("leads", number)
-        values |= {"lead_pipeline_id": stage["lead_pipeline_id"], "lead_pipeline_stage_id": stage["id"]}
-        values["closed_at"] = _closed_at(ctx, stage)
-    row = row or ctx.find("leads", number)
+        values |= {
+            "lead_pipeline_id": stage["lead_pipeline_id"],
+            "lead_pipeline_stage_id": stage["id"],
+            "closed_at": _closed_at(ctx, stage),
+        }
+    row = ctx.find("leads", number)
     person = _person_of(ctx, sent)
     if person is not None:
         values["person_id"] = person
     if "expected_close_date" in sent or ctx.flavour.put_wipes_close_date:
         values["expected_close_date"] = times.day(sent.get("expected_close_date"))
     _write(ctx, row, values)
-    attributes.save(ctx, "leads", row["id"], sent | _attribute_ids(values))
+    attributes.save(ctx, "leads", row["id"], sent | _shared(values))
     _replace_products(ctx, row["id"], sent.get("products"))
     return _updated(ctx, row)
 
@@ -125,7 +129,7 @@ def edit_attributes(ctx: Context, number: str) -> Reply:
     row = ctx.find("leads", number)
     _write(ctx, row, values)
     codes = {each["code"] for each in attributes.definitions(ctx.state, "leads")} - _NOT_EDITED
-    attributes.save(ctx, "leads", row["id"], sent | _attribute_ids(values), only=codes)
+    attributes.save(ctx, "leads", row["id"], sent | _shared(values), only=codes)
     return _updated(ctx, row)
 
 
@@ -135,10 +139,8 @@ def edit_stage(ctx: Context, number: str) -> Reply:
     Raises:
         NotFound: no such lead, or the stage belongs to another pipeline (151).
     """
-    stages = ctx.state["lead_pipeline_stages"].rows
-    exists = rules.one_of([str(known) for known in stages])
-    known: list[Rule] = [rules.required, lambda field, value: exists(field, str(value))]
-    rules.check(ctx.data, {"lead_pipeline_stage_id": known})
+    known = rules.exists(lambda value: ctx.state.get("lead_pipeline_stages", value) is not None)
+    rules.check(ctx.data, {"lead_pipeline_stage_id": [rules.required, known]})
     row = ctx.find("leads", number)
     stage = ctx.find("lead_pipeline_stages", ctx.data["lead_pipeline_stage_id"])
     if stage["lead_pipeline_id"] != row["lead_pipeline_id"]:
@@ -156,10 +158,7 @@ def mass_update(ctx: Context) -> Reply:
         Refused: none of them exists; only the newer generation says so.
     """
     rules.check(ctx.body, {"indices": [rules.required], "value": [rules.required]})
-    found = _rows(ctx, ctx.body["indices"])
-    if not found and not ctx.flavour.missing_crashes:
-        raise Refused(404, "No matching records were found to delete.")
-    for row in found:
+    for row in ctx.some(_rows(ctx, ctx.body["indices"])):
         ctx.state.update("leads", row, {"lead_pipeline_stage_id": number_of(ctx.body, "value")})
         if ctx.flavour.mass_update_fires:
             ctx.fire("lead.update.after", "leads", row)
@@ -175,13 +174,17 @@ def destroy(ctx: Context, number: str) -> Reply:
 def mass_destroy(ctx: Context) -> Reply:
     """Removes many; those that are gone already do not matter."""
     rules.check(ctx.body, {"indices": [rules.required]})
-    for row in _rows(ctx, ctx.body["indices"]):
+    for row in ctx.some(_rows(ctx, ctx.body["indices"])):
         _delete(ctx, row)
     return message_reply("Lead deleted successfully.", wrapped=True)
 
 
 def put_product(ctx: Context, number: str) -> Reply:
     """Puts a product on a lead, or changes how much of it (96c)."""
+    if ctx.flavour.checks_pointers:
+        known = rules.exists(lambda value: ctx.state.get("products", value) is not None)
+        amount: list[Rule] = [rules.required, rules.numeric]
+        rules.check(ctx.data, {"product_id": [rules.required, known], "quantity": amount, "price": amount})
     row = _add_product(ctx, int(number), ctx.data)
     product = ctx.find("products", row["product_id"])
     price, quantity = ctx.data.get("price"), ctx.data.get("quantity")
@@ -208,18 +211,13 @@ def delete_product(ctx: Context, number: str) -> Reply:
 
 def attach_tag(ctx: Context, number: str) -> Reply:
     """Puts a tag on a lead (97d, 97f)."""
-    lead = ctx.find_or_crash("leads", number)
-    link = {"lead_id": lead["id"], "tag_id": number_of(ctx.data, "tag_id")}
-    if not ctx.state["lead_tags"].where(**link):
-        ctx.state.insert("lead_tags", link)
+    tags.attach(ctx, "leads", number)
     return message_reply("Tag attached successfully.", wrapped=True)
 
 
 def detach_tag(ctx: Context, number: str) -> Reply:
     """Takes a tag off a lead."""
-    lead = ctx.find_or_crash("leads", number)
-    for link in ctx.state["lead_tags"].where(lead_id=lead["id"], tag_id=number_of(ctx.data, "tag_id")):
-        ctx.state["lead_tags"].remove(link)
+    tags.detach(ctx, "leads", number)
     return message_reply("Tag detached successfully.", wrapped=True)
 
 
@@ -302,8 +300,9 @@ def _columns(sent: Mapping[str, Any]) -> Row:
     return found | {name: number_of(sent, name) for name in _IDS if name in sent}
 
 
-def _attribute_ids(values: Mapping[str, Any]) -> Row:
-    return {name: values[name] for name in _IDS if name in values}
+def _shared(values: Mapping[str, Any]) -> Row:
+    """The columns that are attributes too and take their value from here, a date that was wiped among them (78c)."""
+    return {name: values[name] for name in (*_IDS, "expected_close_date") if name in values}
 
 
 def _closed_at(ctx: Context, stage: Row) -> str | None:

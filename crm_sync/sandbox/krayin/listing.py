@@ -53,19 +53,26 @@ def _filtered(ctx: Context, table: str) -> list[Row]:
             continue
         if isinstance(value, (list, dict)):
             raise Crashed
-        wanted = str(value or "").split(",")
+        wanted = ["" if value is None else each for each in str(value).split(",")]
+        if not ctx.flavour.unknown_column_crashes:
+            wanted = [each.strip() for each in wanted]
         rows = [row for row in rows if any(sql.equals(row[name], each) for each in wanted)]
     return rows
 
 
 def _order(ctx: Context, table: str) -> tuple[str, str]:
-    sort, order = str(ctx.query.get("sort") or "id"), str(ctx.query.get("order") or "desc").lower()
-    for name, known in (("sort", sort in columns_of(table)), ("order", order in ("asc", "desc"))):
-        if not known and ctx.flavour.unknown_column_crashes:
+    sort, order = ctx.query.get("sort"), str(ctx.query.get("order") or "desc").lower()
+    if not sort:
+        return "id", "desc"
+    if sort not in columns_of(table):
+        if ctx.flavour.unknown_column_crashes:
             raise Crashed
-        if not known:
-            raise Invalid({name: [f"The selected {name} is invalid."]})
-    return sort, order
+        raise Invalid({"sort": ["The selected sort is invalid."]})
+    if order not in ("asc", "desc"):
+        if ctx.flavour.unknown_column_crashes:
+            raise Crashed
+        order = "desc"
+    return str(sort), order
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from crm_sync.sandbox.krayin import listing, resources, rules
-from crm_sync.sandbox.krayin.context import Context, Reply, message_reply, number_of
+from crm_sync.sandbox.krayin.context import Context, Reply, number_of
 from crm_sync.sandbox.krayin.sql import Row
 
 _PLAIN = ("subject", "name", "reply", "reply_to", "cc", "bcc")
@@ -23,9 +23,12 @@ def show(ctx: Context, number: str) -> Reply:
 
 
 def store(ctx: Context) -> Reply:
-    """Creates a draft (99b); without ``is_draft`` it would go to ``reply_to`` at once."""
+    """Creates a draft (99b); without ``is_draft`` it leaves for ``reply_to`` at once.
+
+    The answer still has it in the outbox, where the database has it among the sent ones.
+    """
     sent = ctx.body
-    rules.check(sent, {"reply_to": [rules.required], "reply": [rules.required]})
+    rules.check(sent, {"reply_to": [rules.required], "reply_to.*": [rules.email], "reply": [rules.required]})
     row = ctx.state.insert("emails", _columns(ctx, sent))
     name = f"{int(ctx.state.clock().timestamp())}@webkul.com"
     own = {"unique_id": name, "message_id": name, "reference_ids": [name]}
@@ -34,6 +37,7 @@ def store(ctx: Context) -> Reply:
     if not draft:
         ctx.state.mails_sent.append({"mail": row["id"], "to": sent["reply_to"]})
     echoed = {each: sent.get(each) for each in _PLAIN} | {"is_read": None}
+    echoed["folders"] = ["draft"] if draft else ["outbox"]
     message = ctx.flavour.draft_saved if draft else "Email created successfully."
     return Reply({"data": resources.mail(ctx.state, row, echoed), "message": message})
 
@@ -49,8 +53,7 @@ def update(ctx: Context, number: str) -> Reply:
 
 def destroy(ctx: Context, number: str) -> Reply:
     """Removes one."""
-    ctx.state.delete("emails", ctx.find_or_crash("emails", number))
-    return message_reply("Email deleted successfully.", wrapped=ctx.flavour.wraps_messages)
+    return ctx.delete("emails", ctx.find_or_crash("emails", number), "Email")
 
 
 def _columns(ctx: Context, sent: Mapping[str, Any]) -> Row:
@@ -60,7 +63,7 @@ def _columns(ctx: Context, sent: Mapping[str, Any]) -> Row:
         "source": "web",
         "user_type": "admin",
         "from": "laravel@krayincrm.com",
-        "folders": ["draft" if draft else "sent"],
+        "folders": ["draft"] if draft else ["inbox", "sent"],
         "lead_id": number_of(sent, "lead_id"),
         "person_id": number_of(sent, "person_id"),
         "parent_id": number_of(ctx.body, "parent_id"),

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from crm_sync.sandbox.krayin import attributes, listing, resources, rules
-from crm_sync.sandbox.krayin.context import Context, Reply, message_reply, number_of
+from crm_sync.sandbox.krayin.context import Context, Reply, number_of
 from crm_sync.sandbox.krayin.sql import Row, equals
 
 
@@ -47,8 +47,7 @@ def update(ctx: Context, number: str) -> Reply:
 
 def destroy(ctx: Context, number: str) -> Reply:
     """Removes one nobody belongs to."""
-    ctx.state.delete("organizations", ctx.find_or_crash("organizations", number))
-    return message_reply("Organization deleted successfully.", wrapped=ctx.flavour.wraps_messages)
+    return ctx.delete("organizations", ctx.find_or_crash("organizations", number), "Organization")
 
 
 def named(ctx: Context, name: str) -> Row:

@@ -9,10 +9,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from crm_sync.sandbox.krayin import attributes, journal, listing, organizations, resources, rules
+from crm_sync.sandbox.krayin import attributes, journal, listing, organizations, resources, rules, tags
 from crm_sync.sandbox.krayin.attributes import first_value
 from crm_sync.sandbox.krayin.context import Context, Reply, message_reply, number_of
-from crm_sync.sandbox.krayin.errors import Crashed, NotFound, Refused
+from crm_sync.sandbox.krayin.errors import Crashed, NotFound
 from crm_sync.sandbox.krayin.search import search as search_rows
 from crm_sync.sandbox.krayin.sql import Row
 
@@ -37,10 +37,9 @@ def show(ctx: Context, number: str) -> Reply:
 def store(ctx: Context) -> Reply:
     """Creates one."""
     rules.check(ctx.body, attributes.rules_for(ctx, "persons", ctx.body, own=None))
-    if ctx.flavour.needs_phone:
-        _check_phones(ctx.body)
+    wanted = _readable(ctx)
     ctx.leave_a_gap()
-    row = create(ctx, ctx.body)
+    row = create(ctx, wanted)
     ctx.fire("contacts.person.create.after", "persons", row)
     sent = {"name": ctx.body.get("name"), "job_title": ctx.body.get("job_title")}
     body = {"data": resources.person(ctx.state, row, sent), "message": "Person created successfully."}
@@ -54,14 +53,13 @@ def update(ctx: Context, number: str) -> Reply:
     """
     own = int(number)
     rules.check(ctx.body, attributes.rules_for(ctx, "persons", ctx.body, own=own))
-    if ctx.flavour.needs_phone:
-        _check_phones(ctx.body)
-    values = _columns(ctx, ctx.body)
+    wanted = _readable(ctx)
+    values = _columns(ctx, wanted)
     row = ctx.find("persons", number)
     before = row["organization_id"]
     old = ctx.state.update("persons", row, {"user_id": None, **values})
     journal.columns(ctx, "persons", own, row, old)
-    attributes.save(ctx, "persons", own, {**ctx.body, **_ids(values)})
+    attributes.save(ctx, "persons", own, {**wanted, **_ids(values)})
     ctx.fire("contacts.person.update.after", "persons", row)
     sent: Row = {name: ctx.body[name] for name in ("name", "job_title") if name in ctx.body}
     shown = resources.person(ctx.state, row, sent, organization_id=before)
@@ -73,28 +71,19 @@ def destroy(ctx: Context, number: str) -> Reply:
     row = ctx.find_or_crash("persons", number)
     ctx.fire("contacts.person.delete.before", "persons", row)
     journal.forget(ctx, "persons", row["id"])
-    try:
-        ctx.state.delete("persons", row)
-    except Crashed:
-        raise Refused(500, ctx.flavour.person_delete_failed) from None
-    return message_reply("Person deleted successfully.", wrapped=ctx.flavour.wraps_messages)
+    return ctx.delete("persons", row, "Person")
 
 
 def attach_tag(ctx: Context, number: str) -> Reply:
     """Puts a tag on a person (97e)."""
-    person = ctx.find_or_crash("persons", number)
-    link = {"person_id": person["id"], "tag_id": number_of(ctx.data, "tag_id")}
-    if not ctx.state["person_tags"].where(**link):
-        ctx.state.insert("person_tags", link)
-    return Reply({"message": "Tag attached successfully."})
+    tags.attach(ctx, "persons", number)
+    return message_reply("Tag attached successfully.", wrapped=False)
 
 
 def detach_tag(ctx: Context, number: str) -> Reply:
     """Takes a tag off a person."""
-    person = ctx.find_or_crash("persons", number)
-    for link in ctx.state["person_tags"].where(person_id=person["id"], tag_id=number_of(ctx.data, "tag_id")):
-        ctx.state["person_tags"].remove(link)
-    return Reply({"message": "Tag detached successfully."})
+    tags.detach(ctx, "persons", number)
+    return message_reply("Tag detached successfully.", wrapped=False)
 
 
 def activities(ctx: Context, number: str) -> Reply:
@@ -145,11 +134,10 @@ def _columns(ctx: Context, sent: Mapping[str, Any]) -> Row:
     unique = "|".join(str(part) for part in parts if part)
     if sent.get("contact_numbers") is not None:
         phones = attributes.without_nulls(sent["contact_numbers"])
-        if phones:
-            unique += f"|{first_value(phones) or ''}"
-        elif ctx.flavour.needs_phone:
+        if not phones:
             raise Crashed
-        found["contact_numbers"] = phones or None
+        unique += f"|{first_value(phones) or ''}"
+        found["contact_numbers"] = phones
     elif "contact_numbers" in sent:
         found["contact_numbers"] = None
     found["unique_id"] = unique
@@ -162,8 +150,18 @@ def _ids(values: Row) -> Row:
     return {name: values[name] for name in ("user_id", "organization_id") if name in values}
 
 
-def _check_phones(sent: Mapping[str, Any]) -> None:
-    """The older generation reads the first phone of every body sent to persons (33, 34, 34b, 34e, 59)."""
+def _readable(ctx: Context) -> Row:
+    """A body sent to persons, with its phones as the server can read them.
+
+    The older generation reads the first phone, whatever was sent (33, 34, 34b, 34e, 59). The newer forgets a list
+    without a number, so that an update with one keeps the phones there are. A lead's person has neither (70e).
+    """
+    sent = ctx.body
     phones = sent.get("contact_numbers")
-    if not isinstance(phones, list) or first_value(attributes.without_nulls(phones)) is None:
+    numbers = attributes.without_nulls(phones) if isinstance(phones, list) else []
+    if not ctx.flavour.needs_phone:
+        kept = {name: value for name, value in sent.items() if name != "contact_numbers"}
+        return {**kept, "contact_numbers": numbers} if numbers else kept
+    if first_value(numbers) is None:
         raise Crashed
+    return sent

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from crm_sync.sandbox.krayin import attributes, listing, resources, rules
-from crm_sync.sandbox.krayin.context import Context, Reply, message_reply
+from crm_sync.sandbox.krayin.context import Context, Reply
 from crm_sync.sandbox.krayin.search import search as search_rows
 
 _COLUMNS = ("sku", "name", "description", "quantity", "price")
@@ -45,5 +45,4 @@ def update(ctx: Context, number: str) -> Reply:
 
 def destroy(ctx: Context, number: str) -> Reply:
     """Removes one, also from the leads it is on."""
-    ctx.state.delete("products", ctx.find_or_crash("products", number))
-    return message_reply("Product deleted successfully.", wrapped=ctx.flavour.wraps_messages)
+    return ctx.delete("products", ctx.find_or_crash("products", number), "Product")

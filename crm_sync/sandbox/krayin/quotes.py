@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from crm_sync.sandbox.krayin import attributes, listing, resources, rules
-from crm_sync.sandbox.krayin.context import Context, Reply, message_reply, number_of
+from crm_sync.sandbox.krayin.context import Context, Reply, number_of
 from crm_sync.sandbox.krayin.errors import Crashed
 from crm_sync.sandbox.krayin.search import search as search_rows
 from crm_sync.sandbox.krayin.sql import Row
@@ -69,8 +69,7 @@ def destroy(ctx: Context, number: str) -> Reply:
     """Removes one with its items."""
     row = ctx.find_or_crash("quotes", number)
     ctx.fire("quote.delete.before", "quotes", row)
-    ctx.state.delete("quotes", row)
-    return message_reply("Quote deleted successfully.", wrapped=ctx.flavour.wraps_messages)
+    return ctx.delete("quotes", row, "Quote")
 
 
 def of_lead(ctx: Context, number: str) -> Reply:

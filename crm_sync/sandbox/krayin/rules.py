@@ -108,6 +108,15 @@ def one_of(choices: Sequence[str]) -> Rule:
     return rule
 
 
+def exists(known: Callable[[Any], bool]) -> Rule:
+    """The id of a row that is there (77e)."""
+
+    def rule(field: str, value: Any) -> str | None:
+        return None if known(value) else f"The selected {words(field)} is invalid."
+
+    return rule
+
+
 def fresh(taken: Callable[[Any], bool], message: str | None = None) -> Rule:
     """A value nobody else has, with Laravel's message or Krayin's own."""
 

@@ -24,16 +24,21 @@ class Column:
         """A value as the database keeps it: nothing is refused, too much is cut (101)."""
         if value is None:
             return self.missing
-        if self.kind in ("varchar", "text"):
+        if self.kind in ("varchar", "text", "longtext"):
             text = "1" if value is True else "" if value is False else str(value)
             if self.kind == "varchar":
                 return text[:_VARCHAR]
-            return text.encode()[:_TEXT_BYTES].decode(errors="ignore")
+            return cut(text) if self.kind == "text" else text
         if self.kind == "decimal":
             return f"{number_in(str(value)):.4f}"
         if self.kind == "integer":
             return int(number_in(str(int(value) if isinstance(value, bool) else value)))
         return value
+
+
+def cut(text: str) -> str:
+    """A text as long as a column of 64 KiB holds it; a sign that is cut in two goes."""
+    return text.encode()[:_TEXT_BYTES].decode(errors="ignore")
 
 
 _ID = Column("integer")
@@ -137,7 +142,7 @@ TABLES: Mapping[str, Mapping[str, Column]] = {
     "activities": {
         "title": Column(),
         "type": _NAME,
-        "comment": Column("text"),
+        "comment": Column("longtext"),
         "additional": _JSON,
         "location": Column(),
         "schedule_from": _TIME,

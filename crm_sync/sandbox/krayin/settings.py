@@ -12,7 +12,7 @@ from functools import partial
 from typing import Any
 
 from crm_sync.sandbox.krayin import listing, resources, rules
-from crm_sync.sandbox.krayin.context import Context, Reply, message_reply, number_of
+from crm_sync.sandbox.krayin.context import Context, Reply, number_of
 from crm_sync.sandbox.krayin.rules import Rule
 from crm_sync.sandbox.krayin.schema import TABLES
 from crm_sync.sandbox.krayin.search import search as search_rows
@@ -63,8 +63,7 @@ class Kind:
 
     def destroy(self, ctx: Context, number: str) -> Reply:
         """Removes a row nothing points at."""
-        ctx.state.delete(self.table, ctx.find_or_crash(self.table, number))
-        return message_reply(f"{self.name} deleted successfully.", wrapped=ctx.flavour.wraps_messages)
+        return ctx.delete(self.table, ctx.find_or_crash(self.table, number), self.name)
 
     def _columns(self, sent: Mapping[str, Any]) -> Row:
         found = {name: sent[name] for name in TABLES[self.table] if name in sent}

@@ -108,6 +108,12 @@ def test_additional_data_is_json_in_a_text(either: Krayin) -> None:
     assert activity["additional"] == {"id": 1}
 
 
+def test_a_long_comment_is_cut_on_the_older_generation_only(old: Krayin, new: Krayin) -> None:
+    for krayin, kept in ((old, 65535), (new, 70000)):
+        note = krayin.data(krayin.post("activities", type="note", comment="x" * 70000))
+        assert len(note["comment"]) == kept
+
+
 def test_a_file_comes_back_as_it_was_sent(either: Krayin) -> None:
     form = {"type": "file", "name": "a.txt", "file": (io.BytesIO(b"hello"), "a.txt", "text/plain")}
 

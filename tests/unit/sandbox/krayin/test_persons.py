@@ -103,6 +103,17 @@ def test_an_update_empties_the_owner_it_was_not_told_and_keeps_the_rest(either: 
     assert person["contact_numbers"] == PHONE
 
 
+@pytest.mark.parametrize("phones", [[], None, [{"value": "", "label": "work"}]])
+def test_an_update_without_a_number_keeps_the_phones_of_the_newer_generation(
+    new: Krayin, phones: Any
+) -> None:
+    number = new.person(phone="+4912")
+
+    new.put(f"contacts/persons/{number}", name="Ana", emails=MAIL, contact_numbers=phones)
+
+    assert new.data(new.get(f"contacts/persons/{number}"))["contact_numbers"] == PHONE
+
+
 def test_a_second_update_with_only_a_name_collides_on_the_newer_generation(new: Krayin) -> None:
     first, second = new.person("a@b.c", "+1"), new.person("d@e.f", "+2")
 

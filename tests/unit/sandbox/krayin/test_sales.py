@@ -83,7 +83,7 @@ def test_a_draft_stays_and_any_other_mail_leaves(either: Krayin) -> None:
     draft = either.data(either.post("mails", **sent, is_draft=1))
     mail = either.data(either.post("mails", **sent))
 
-    assert (draft["folders"], mail["folders"]) == (["draft"], ["sent"])
+    assert (draft["folders"], mail["folders"]) == (["draft"], ["outbox"])
     assert [each["mail"] for each in either.sandbox.state.mails_sent] == [mail["id"]]
     assert len(either.data(either.get("mails", lead_id=lead))) == 2
     kinds = [row["type"] for row in either.data(either.get(f"leads/{lead}/activities"))]
@@ -108,6 +108,22 @@ def test_a_tag_is_put_on_once_found_and_taken_off(either: Krayin, path: str) -> 
     assert tagged() == [number]
     assert either.call("DELETE", f"{path}/{number}/tags", json={"tag_id": 1}).status_code == 200
     assert tagged() == []
+
+
+def test_what_a_body_points_with_is_looked_at_by_the_newer_generation(old: Krayin, new: Krayin) -> None:
+    for krayin, missing, nothing in ((old, 500, 200), (new, 422, 404)):
+        krayin.post("products", name="Plan", sku="PRO", quantity=10, price=100)
+        lead = krayin.lead()
+        note = krayin.data(krayin.post("activities", type="note", comment="x"))["id"]
+
+        assert krayin.post(f"leads/{lead}/tags", tag_id=99).status_code == missing
+        assert krayin.put(f"leads/product/{lead}", product_id=99, quantity=1, price=1).status_code == missing
+        assert krayin.put(f"activities/{note}", lead_id=99).status_code == missing
+        for path in ("leads/mass-update", "activities/mass-update"):
+            assert krayin.post(path, indices=[99], value=1).status_code == nothing
+        assert krayin.post("activities/mass-destroy", indices=[99]).status_code == nothing
+        tag = krayin.data(krayin.post("settings/tags", name="t"))["id"]
+        assert krayin.call("DELETE", f"leads/{lead}/tags", json={"tag_id": tag}).status_code == nothing
 
 
 def test_a_tag_for_nobody_crashes_the_older_generation(old: Krayin, new: Krayin) -> None:

@@ -83,6 +83,7 @@ def test_a_list_filters_by_columns_in_any_case_and_splits_at_commas(people: Kray
     assert ids(emails="bob@example.co") == []
     assert ids(id="1,2", sort="id", order="asc", limit=1, page=2) == [2]
     assert ids(pagination=0) == [2, 1]
+    assert ids(order="asc") == [2, 1]
 
 
 def test_an_unknown_filter_crashes_the_older_generation_and_is_ignored_by_the_newer(
@@ -94,6 +95,8 @@ def test_an_unknown_filter_crashes_the_older_generation_and_is_ignored_by_the_ne
     assert old.get("contacts/persons", email="nobody@example.com").status_code == 500
     assert old.get("contacts/persons", sort="nope").status_code == 500
     assert len(new.data(new.get("contacts/persons", email="nobody@example.com"))) == 1
+    assert old.get("contacts/persons", sort="id", order="up").status_code == 500
+    assert new.get("contacts/persons", sort="id", order="up").status_code == 200
     assert new.get("contacts/persons", sort="nope").get_json()["errors"] == {
         "sort": ["The selected sort is invalid."]
     }
