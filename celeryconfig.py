@@ -76,6 +76,7 @@ task_routes = {
     "crm_sync.housekeeping": {"queue": "ticks"},
     # The look goes with the ticks; the pulls themselves are bulk work.
     "crm_sync.pull_due": {"queue": "ticks"},
+    "crm_sync.renew": {"queue": "ticks"},
     "crm_sync.setup*": {"queue": "setup"},
     "crm_sync.pull*": {"queue": "pull"},
     "crm_sync.reconcile*": {"queue": "pull"},
@@ -119,6 +120,11 @@ beat_schedule = {
     "pull_due": {
         "task": "crm_sync.pull_due",
         # Only looks which hooks are due, from the stored time of their last pull.
+        "schedule": 60.0,
+        "options": {"expires": 60.0},
+    },
+    "renew": {
+        "task": "crm_sync.renew",
         "schedule": 60.0,
         "options": {"expires": 60.0},
     },

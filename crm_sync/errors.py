@@ -8,6 +8,7 @@
     │   └─ SignatureError        401, counted by reason: missing, stale, mismatch
     ├─ Skip                      an outcome, not an error: the event ends as skipped, with the reason
     ├─ Defer                     not an attempt: the event waits for its turn
+    │   └─ NotYet                a call to the CRM was not made: it would have been one too many by now
     ├─ ClaimLost                 another worker took the event over: stop, write nothing
     └─ ApiError                  an answer of Chatwoot or a CRM that is not success
         ├─ Retriable             try again later
@@ -87,6 +88,10 @@ class Defer(CrmSyncError):
     def __init__(self, until: datetime, reason: str) -> None:
         super().__init__(reason, until=until)
         self.until = until
+
+
+class NotYet(Defer):
+    """A call was not made, since the CRM takes no more of them until ``until``."""
 
 
 class ClaimLost(CrmSyncError):

@@ -74,3 +74,8 @@ def calling(hook_id: int) -> str:
 def handed(hook_id: int, claim: str) -> str:
     """List with a token once a call that ended has made room for this claim's."""
     return f"{PREFIX}handed:{{{hook_id}}}:{claim}"
+
+
+def spent(hook_id: int) -> str:
+    """Sorted set of the hook's calls of the last while, by when they were made."""
+    return f"{PREFIX}spent:{{{hook_id}}}"

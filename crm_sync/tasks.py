@@ -9,7 +9,7 @@ from celery.signals import worker_ready
 from celery.worker.consumer import Consumer
 
 from crm_sync.celery import app
-from crm_sync.engine import housekeeping, mailbox, pull as pulling, warmup
+from crm_sync.engine import housekeeping, mailbox, pull as pulling, renewal, warmup
 from crm_sync.engine.sweep import sweep as sweep_all
 from crm_sync.publisher import QUEUE
 from crm_sync.service import runtime
@@ -46,6 +46,12 @@ def pull_due() -> None:
 def pull(hook_id: int) -> None:
     """Bring what changed in a hook's CRM into the journal."""
     pulling.attend(runtime(), hook_id)
+
+
+@app.task(name="crm_sync.renew")
+def renew() -> None:
+    """Get new credentials for the hooks whose app can do that."""
+    renewal.renew_due(runtime())
 
 
 @app.task(name="crm_sync.housekeeping")

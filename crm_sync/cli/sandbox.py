@@ -12,7 +12,7 @@ from flask import Flask
 from crm_sync.cli import output
 from crm_sync.cli.commands import Group
 from crm_sync.errors import ConfigError
-from crm_sync.sandbox import chatwoot as chatwoot_sandbox, glpi as glpi_sandbox
+from crm_sync.sandbox import chatwoot as chatwoot_sandbox, glpi as glpi_sandbox, krayin as krayin_sandbox
 from crm_sync.sandbox.server import SandboxServer
 from crm_sync.supervisor.processes import stopped_by_signals
 
@@ -82,6 +82,39 @@ def glpi(port: int, latency_ms: int, fail_rate: float, seed: int, flavour: str) 
             "api_url": f"{url}/apirest.php",
             "app_token": handle.app_token,
             "user_tokens": handle.user_tokens,
+        },
+    )
+
+
+@sandbox.command()
+@_serving
+@click.option(
+    "--flavour",
+    type=click.Choice(list(krayin_sandbox.FLAVOURS)),
+    default=krayin_sandbox.FLAVOURS[0],
+    show_default=True,
+)
+@click.option(
+    "--rate-limit",
+    type=click.IntRange(min=0),
+    default=0,
+    show_default=True,
+    help="Calls a minute a user has, 60 on a real 2.1.0; 0 for no limit.",
+)
+def krayin(port: int, latency_ms: int, fail_rate: float, seed: int, flavour: str, rate_limit: int) -> None:
+    """A Krayin with its REST API."""
+    app = krayin_sandbox.create_app(
+        flavour=flavour, latency_ms=latency_ms, fail_rate=fail_rate, seed=seed, rate_limit=rate_limit
+    )
+    handle: krayin_sandbox.KrayinSandbox = app.extensions["sandbox"]
+    _serve(
+        app,
+        port,
+        lambda url: {
+            "api_url": f"{url}/api/v1",
+            "token": handle.token,
+            "email": handle.email,
+            "password": handle.password,
         },
     )
 

@@ -344,6 +344,18 @@ class Feed:
 
 
 @dataclass(frozen=True, slots=True)
+class Pace:
+    """How many calls a CRM takes from a hook within so many seconds, whoever makes them.
+
+    ``room`` is how many must be left for an event to begin, so that few have to stop on their way.
+    """
+
+    calls: int
+    per_s: float
+    room: int = 1
+
+
+@dataclass(frozen=True, slots=True)
 class Notices:
     """How a CRM proves that a notice of a change comes from it.
 
@@ -372,6 +384,10 @@ class App:
 
     ``warm_up`` makes the calls that a new client needs only once, such as its login.
 
+    ``renews`` says whether the setup can get new credentials where those it has are refused.
+
+    ``pace`` says how many calls the hook's CRM takes; None where it sets no limit.
+
     ``feed`` is there where the CRM's changes come back, ``notices`` where it can tell that there are some.
     """
 
@@ -383,5 +399,7 @@ class App:
     validate: Callable[[Mapping[str, Any]], tuple[str, ...]] = _nothing_to_say
     foresees: Callable[[Event, HookView, LinkLookup], Sequence[LinkKey]] = lambda *_: ()
     warm_up: Callable[[Any], None] = lambda _: None
+    renews: Callable[[HookView], bool] = lambda _: False
+    pace: Callable[[HookView], Pace | None] = lambda _: None
     feed: Feed | None = None
     notices: Notices | None = None

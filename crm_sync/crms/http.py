@@ -40,6 +40,8 @@ class Call:
     path: str
     status: int
     duration_ms: int
+    #: How many more calls the other side takes for now, where it says so (X-RateLimit-Remaining).
+    remaining: int | None = None
 
 
 class CallObserver(Protocol):
@@ -127,12 +129,12 @@ class Transport:
         if observer is not None:
             observer.before_call(self.system, method)
         started = time.monotonic()
-        status = 0
+        status, remaining = 0, None
         try:
             response = self._session.send(
                 prepared, timeout=self.timeouts_s, allow_redirects=False, proxies={}
             )
-            status = response.status_code
+            status, remaining = response.status_code, _remaining(response)
             return response
         except requests.exceptions.ConnectTimeout as error:
             raise Unreachable(f"{self.system} did not accept a connection in time.", path=path) from error
@@ -149,7 +151,7 @@ class Transport:
         finally:
             if observer is not None:
                 elapsed_ms = round((time.monotonic() - started) * 1000)
-                observer.after_call(Call(self.system, method, path, status, elapsed_ms))
+                observer.after_call(Call(self.system, method, path, status, elapsed_ms, remaining))
 
     def _prepared(
         self,
@@ -194,6 +196,11 @@ _HANDSHAKE = frozenset(
         "WRONG_VERSION_NUMBER",
     }
 )
+
+
+def _remaining(response: requests.Response) -> int | None:
+    told = response.headers.get("X-RateLimit-Remaining", "")
+    return int(told) if told.isdecimal() else None
 
 
 def _never_sent(error: requests.exceptions.ConnectionError) -> bool:

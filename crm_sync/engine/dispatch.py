@@ -63,7 +63,8 @@ class AttemptLog:
     """Takes down the calls of an attempt, keeps them below the ceiling, and stops a worker whose claim is in danger.
 
     ``renew`` is called before a call that might outlive the lease; it raises ClaimLost. ``begin`` waits until
-    a call to the CRM may be made, and ``end`` lets another one; Chatwoot has no ceiling.
+    a call to the CRM may be made (it is told whether that is the first one), and ``end`` lets another one (it is told
+    how many more the CRM takes); Chatwoot has no ceiling.
     """
 
     def __init__(
@@ -72,8 +73,8 @@ class AttemptLog:
         lease_s: float,
         call_s: float,
         renew: Callable[[], None],
-        begin: Callable[[], None],
-        end: Callable[[], None],
+        begin: Callable[[bool], None],
+        end: Callable[[int | None], None],
     ) -> None:
         self.calls: list[Call] = []
         self._lease_s = lease_s
@@ -82,11 +83,13 @@ class AttemptLog:
         self._begin = begin
         self._end = end
         self._since = time.monotonic()
+        self._begun = False
 
     def before_call(self, system: str, method: str) -> None:
         """See CallObserver.before_call."""
         if system != CHATWOOT:
-            self._begin()
+            self._begin(not self._begun)
+            self._begun = True
         left_s = self._since + self._lease_s - time.monotonic()
         if left_s < self._call_s or (left_s < self._lease_s / 2 and method not in SAFE_METHODS):
             try:
@@ -94,14 +97,14 @@ class AttemptLog:
             except ClaimLost:
                 # The call will not be made, so nobody will say that it is over.
                 if system != CHATWOOT:
-                    self._end()
+                    self._end(None)
                 raise
             self._since = time.monotonic()
 
     def after_call(self, call: Call) -> None:
         """See CallObserver.after_call."""
         if call.system != CHATWOOT:
-            self._end()
+            self._end(call.remaining)
         self.calls.append(call)
         metrics.CRM_CALLS.labels(call.system, call.method, str(call.status)).inc()
         metrics.CRM_CALL_DURATION.labels(call.system).observe(call.duration_ms / 1000)
@@ -113,7 +116,8 @@ class AttemptLog:
 
     def as_json(self) -> list[dict[str, Any]]:
         """The calls for the journal."""
-        return [asdict(call) for call in self.calls]
+        told = (asdict(call) for call in self.calls)
+        return [{key: value for key, value in call.items() if value is not None} for call in told]
 
 
 @dataclass(frozen=True, slots=True)

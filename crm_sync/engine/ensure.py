@@ -22,7 +22,7 @@ from crm_sync import keys
 from crm_sync.chatwoot import payloads
 from crm_sync.chatwoot.client import ChatwootClient
 from crm_sync.crms.base import HookView, Link, LinkKey, Local, Remote
-from crm_sync.errors import ApiError, Defer, Duplicate, OutcomeUnknown
+from crm_sync.errors import ApiError, Defer, Duplicate, NotYet, OutcomeUnknown
 from crm_sync.events import Event, RemoteUpdate
 from crm_sync.locks import Busy, Mutexes
 from crm_sync.store import Store, journal, links
@@ -130,7 +130,7 @@ class JournalPort:
             if found is not None:
                 return self._confirm(row_id, local, remote_type, found, created=False)
             self._freshen(row_id)
-        except ApiError:
+        except (ApiError, NotYet):
             # Nothing was created by this attempt. A claim it inherited stays what it was: in doubt.
             if not inherited:
                 self._release(row_id)
@@ -145,7 +145,7 @@ class JournalPort:
             remote, created = adopted, False
         except OutcomeUnknown:
             raise
-        except ApiError:
+        except (ApiError, NotYet):
             self._release(row_id)
             raise
         return self._confirm(row_id, local, remote_type, remote, created=created)

@@ -156,7 +156,11 @@ def set_up(runtime: Runtime, hook_id: int) -> HookReport:
         return replace(stands, code=error.code if isinstance(error, ConfigError) else None)
     with runtime.store.write() as session:
         row = get(session, hook_id)
-        row.settings = {**row.settings, **result.settings}
+        open_settings, secret = _parted(app, result.settings)
+        row.settings = {**row.settings, **open_settings}
+        if secret:
+            kept = runtime.store.keyring.decrypt_json(row.settings_secret)
+            row.settings_secret = runtime.store.keyring.encrypt_json({**kept, **secret})
         row.facts = {**row.facts, **result.facts}
         row.version += 1
     active = _set_state(runtime, hook_id, HookState.ACTIVE, None)

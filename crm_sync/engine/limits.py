@@ -1,6 +1,7 @@
 """Limits of a hook, shared by all workers through Redis: its mailboxes at work, and its calls in flight.
 
-:class:`Ceiling` bounds the calls. A call that finds it reached lines up, and is given the room of one that ends.
+:class:`Ceiling` bounds the calls. A call that finds it reached lines up, and is given the room of one that ends; one
+that a CRM with a limit of its own would refuse is not made (:class:`Budget`).
 :class:`Places` bounds the mailboxes that are worked on, twice as many as calls, so that one can be written down while
 another calls. A worker that finds no place does not wait: its mailbox lines up, and whoever leaves wakes the one that
 has waited longest.
@@ -13,6 +14,8 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from datetime import UTC, datetime
+from itertools import count
 from typing import cast
 
 import structlog
@@ -20,6 +23,9 @@ from redis import Redis
 from redis.exceptions import RedisError
 
 from crm_sync import keys, owner
+from crm_sync.crms.base import Pace
+from crm_sync.crms.http import Call
+from crm_sync.errors import NotYet
 
 log = structlog.get_logger(__name__)
 
@@ -118,6 +124,71 @@ class _Dead:
         return [claim for claim in (member.decode() for member in members) if owner.is_dead(claim)]
 
 
+# Calls of any span of this length are counted, so it does not matter when the CRM begins to count anew.
+_SPEND = """
+redis.call('ZREMRANGEBYSCORE', KEYS[1], '-inf', ARGV[1] - ARGV[2])
+local over = redis.call('ZCARD', KEYS[1]) + ARGV[4] - ARGV[3]
+if over <= 0 then
+  redis.call('ZADD', KEYS[1], ARGV[1], ARGV[5])
+  redis.call('PEXPIRE', KEYS[1], math.ceil(ARGV[2] * 1000))
+  return false
+end
+return redis.call('ZRANGE', KEYS[1], over - 1, over - 1, 'WITHSCORES')[2]
+"""
+
+# What others have used up of the CRM's limit counts as if it were ours.
+_HEAR = """
+redis.call('ZREMRANGEBYSCORE', KEYS[1], '-inf', ARGV[1] - ARGV[2])
+for i = 1, ARGV[3] - ARGV[4] - redis.call('ZCARD', KEYS[1]) do
+  redis.call('ZADD', KEYS[1], ARGV[1], ARGV[5] .. ':' .. i)
+end
+redis.call('PEXPIRE', KEYS[1], math.ceil(ARGV[2] * 1000))
+"""
+
+
+class Budget:
+    """The calls that a CRM with a limit of its own still takes from a hook.
+
+    ``clock`` counts seconds since 1970: it also says when there will be room.
+    """
+
+    def __init__(self, redis: Redis, *, clock: Callable[[], float] = time.time) -> None:
+        self._redis = redis
+        self._clock = clock
+        self._spend = redis.register_script(_SPEND)
+        self._hear = redis.register_script(_HEAR)
+        self._numbers = count()
+
+    def spend(self, hook_id: int, claim: str, pace: Pace, *, begins: bool) -> None:
+        """Count a call that is about to be made; ``begins`` if it is the first of an event.
+
+        Raises NotYet when the CRM would take it for one too many.
+        """
+        now, room = self._clock(), pace.room if begins else 1
+        member = f"{claim}:{next(self._numbers)}"
+        try:
+            until = self._spend(
+                keys=[keys.spent(hook_id)], args=[now, pace.per_s, pace.calls, min(room, pace.calls), member]
+            )
+        except RedisError as error:
+            _without(error)
+            return
+        if until is not None:
+            free = datetime.fromtimestamp(float(cast("bytes", until)) + pace.per_s, UTC)
+            raise NotYet(free, f"The CRM takes {pace.calls} calls in {pace.per_s:g} seconds.")
+
+    def hear(self, hook_id: int, claim: str, pace: Pace, remaining: int) -> None:
+        """The CRM says how many calls it still takes."""
+        member = f"others:{claim}:{next(self._numbers)}"
+        try:
+            self._hear(
+                keys=[keys.spent(hook_id)],
+                args=[self._clock(), pace.per_s, pace.calls, remaining, member],
+            )
+        except RedisError as error:
+            _without(error)
+
+
 class _Members:
     """A set in Redis with room for ``size``, each member for ``hold_s``."""
 
@@ -189,9 +260,12 @@ class Ceiling:
         self._dead = _Dead(redis, clock)
         self._begin = redis.register_script(_BEGIN)
         self._end = redis.register_script(_END)
+        self._budget = Budget(redis, clock=clock)
 
-    def begin(self, hook_id: int, claim: str) -> None:
-        """A call is about to be made: wait until it may."""
+    def begin(self, hook_id: int, claim: str, pace: Pace | None = None, *, begins: bool = False) -> None:
+        """A call is about to be made: wait until it may. Raises NotYet, see Budget; then nothing has begun."""
+        if pace is not None:
+            self._budget.spend(hook_id, claim, pace, begins=begins)
         try:
             while not self._begin(keys=self._keys(hook_id), args=[*self._bounds(), claim]):
                 dead = self._dead.among(keys.calls(hook_id), keys.calling(hook_id))
@@ -203,8 +277,15 @@ class Ceiling:
         except RedisError as error:
             _without(error)
 
-    def end(self, hook_id: int, claim: str) -> None:
-        """The call is over: the one that has waited longest may be made."""
+    def end(
+        self, hook_id: int, claim: str, pace: Pace | None = None, *, remaining: int | None = None
+    ) -> None:
+        """The call is over: the one that has waited longest may be made.
+
+        ``remaining`` is how many calls the CRM said it still takes.
+        """
+        if pace is not None and remaining is not None:
+            self._budget.hear(hook_id, claim, pace, remaining)
         try:
             self._over(hook_id, [claim])
         except RedisError as error:
@@ -220,6 +301,24 @@ class Ceiling:
     @staticmethod
     def _keys(hook_id: int) -> list[str]:
         return [keys.calls(hook_id), keys.calling(hook_id), keys.handed(hook_id, "")]
+
+
+class Bounded:
+    """An observer that keeps calls made outside of an event below the hook's limits."""
+
+    def __init__(self, ceiling: Ceiling, hook_id: int, pace: Pace | None) -> None:
+        self._ceiling = ceiling
+        self._hook_id = hook_id
+        self._pace = pace
+        self._claim = owner.new_claim()
+
+    def before_call(self, _system: str, _method: str) -> None:
+        """See CallObserver.before_call."""
+        self._ceiling.begin(self._hook_id, self._claim, self._pace)
+
+    def after_call(self, call: Call) -> None:
+        """See CallObserver.after_call."""
+        self._ceiling.end(self._hook_id, self._claim, self._pace, remaining=call.remaining)
 
 
 def _without(error: RedisError) -> None:

@@ -17,7 +17,7 @@ import structlog
 
 from crm_sync import keys, owner
 from crm_sync.chatwoot import payloads
-from crm_sync.crms.base import HookView, Link, LinkKey, Local
+from crm_sync.crms.base import HookView, Link, LinkKey, Local, Pace
 from crm_sync.engine import apps, breaker, features, mirror, remote
 from crm_sync.engine.dispatch import AttemptLog, Policy, Verdict, attempt, verdict
 from crm_sync.engine.ensure import JournalPort, as_link, records_of
@@ -304,12 +304,13 @@ class _Turn:
         started_at, started = self.runtime.now(), time.monotonic()
         if started - self.held_since > self.runtime.config.lease_s / 3:
             self._keep()
+        pace: Pace | None = None
         observer = AttemptLog(
             lease_s=self.runtime.config.lease_s,
             call_s=self._call_s,
             renew=lambda: self._renew(taken),
-            begin=lambda: self.runtime.ceiling.begin(self.hook_id, self.token),
-            end=lambda: self.runtime.ceiling.end(self.hook_id, self.token),
+            begin=lambda first: self.runtime.ceiling.begin(self.hook_id, self.token, pace, begins=first),
+            end=lambda left: self.runtime.ceiling.end(self.hook_id, self.token, pace, remaining=left),
         )
         policy = Policy(
             tries=taken.row.tries + 1,
@@ -324,6 +325,7 @@ class _Turn:
             view = taken.hook.view
             app = apps.find(view.app_id)
             features.skip_if_off(taken.hook.account, app.manifest)
+            pace = app.pace(view)
             port = self._port(taken, taken.event)
             client = self.runtime.client(view, taken.hook.row.version)
             processor = app.processor(client, port)

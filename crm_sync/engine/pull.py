@@ -22,7 +22,9 @@ from sqlalchemy.orm import Session
 
 from crm_sync import keys, owner
 from crm_sync.crms.base import Feed, PulledPage, PulledRecord, PullFrom
+from crm_sync.crms.http import observed
 from crm_sync.engine import apps, features, remote
+from crm_sync.engine.limits import Bounded
 from crm_sync.engine.order import remote_position
 from crm_sync.errors import ConfigError, CrmSyncError, Unauthorized
 from crm_sync.events import RemoteUpdate
@@ -88,8 +90,9 @@ def pull(runtime: Runtime, hook_id: int) -> Pulled:
     begun = runtime.now()
     start = PullFrom(watermark=hook.pull_watermark, since=hook.created_at, last=hook.pulled_at, now=begun)
     view = runtime.view(hook, account)
+    bounded = Bounded(runtime.ceiling, hook_id, apps.find(hook.app_id).pace(view))
     try:
-        with runtime.mutexes.hold(keys.pull_lock(hook_id), owner.new_claim()) as mutex:
+        with observed(bounded), runtime.mutexes.hold(keys.pull_lock(hook_id), owner.new_claim()) as mutex:
             total = Pulled()
             for page in feed.changes(runtime.client(view, hook.version), view, start):
                 total += _journaled(runtime, hook, page)

@@ -11,15 +11,15 @@ from __future__ import annotations
 import gc
 import threading
 import time
-from dataclasses import dataclass
 
 import structlog
 from sqlalchemy.orm import Session
 
-from crm_sync import clock, owner
+from crm_sync import clock
 from crm_sync.crms.base import HookView
-from crm_sync.crms.http import Call, observed
+from crm_sync.crms.http import observed
 from crm_sync.engine import apps, mirror
+from crm_sync.engine.limits import Bounded
 from crm_sync.engine.runtime import Runtime
 from crm_sync.errors import CrmSyncError
 from crm_sync.store import DatabaseDown, journal, links
@@ -107,24 +107,7 @@ def _read_ahead(session: Session) -> None:
 def _prepare(runtime: Runtime, view: HookView, version: int) -> None:
     try:
         app, client = apps.find(view.app_id), runtime.client(view, version)
-        with observed(_Bounded(runtime, view.id, owner.new_claim())):
+        with observed(Bounded(runtime.ceiling, view.id, app.pace(view))):
             app.warm_up(client)
     except Exception as error:  # noqa: BLE001 - the first event will tell, and be repeated
         log.warning("not_warmed_up", hook=view.id, error=type(error).__name__)
-
-
-@dataclass(frozen=True, slots=True)
-class _Bounded:
-    """Keeps calls below the hook's ceiling."""
-
-    runtime: Runtime
-    hook_id: int
-    claim: str
-
-    def before_call(self, _system: str, _method: str) -> None:
-        """See CallObserver.before_call."""
-        self.runtime.ceiling.begin(self.hook_id, self.claim)
-
-    def after_call(self, _call: Call) -> None:
-        """See CallObserver.after_call."""
-        self.runtime.ceiling.end(self.hook_id, self.claim)

@@ -72,6 +72,7 @@ class Faults:
         self.fail_rate = fail_rate
         self.down = False
         self.kinds = tuple(kinds)
+        self._named = {getattr(kind, "__name__", "fault"): kind for kind in self.kinds}
         self.hits: Counter[str] = Counter()
         self._random = random.Random(seed)
         self._lock = threading.Lock()
@@ -89,13 +90,18 @@ class Faults:
             return kind
 
     def change(self, settings: Mapping[str, Any]) -> None:
-        """Takes over the known settings of a mapping; a key that is absent keeps its value."""
+        """Takes over the known settings of a mapping; a key that is absent keeps its value.
+
+        ``kinds`` names those of the application's kinds that failing calls get from now on; KeyError for another.
+        """
         if "latency_ms" in settings:
             self.latency_ms = int(settings["latency_ms"])
         if "fail_rate" in settings:
             self.fail_rate = float(settings["fail_rate"])
         if "down" in settings:
             self.down = bool(settings["down"])
+        if "kinds" in settings:
+            self.kinds = tuple(self._named[name] for name in settings["kinds"])
 
     def as_dict(self) -> dict[str, Any]:
         """The present settings and what was done so far."""

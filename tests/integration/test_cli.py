@@ -449,6 +449,11 @@ def first_line(process: subprocess.Popen[str]) -> dict[str, Any]:
             {"ready", "api_url", "app_token", "user_tokens"},
             signal.SIGINT,
         ),
+        (
+            ["krayin", "--flavour", "2.2.3", "--rate-limit", "60"],
+            {"ready", "api_url", "token", "email", "password"},
+            signal.SIGTERM,
+        ),
     ],
 )
 def test_a_sandbox_tells_its_credentials_first_and_ends_cleanly(

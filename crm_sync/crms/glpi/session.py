@@ -19,8 +19,8 @@ from email.utils import parsedate_to_datetime
 from typing import Any
 
 from crm_sync.crms.glpi.answers import SYSTEM, SessionOver, read_answer
-from crm_sync.crms.glpi.lookups import Lookups
 from crm_sync.crms.http import SAFE_METHODS, Response, Transport
+from crm_sync.crms.lookups import Lookups
 from crm_sync.errors import ApiError, Rejected, Retriable, ServerFault
 
 #: How long GLPI's time zone is believed to stay what it is: it moves with daylight saving time.

@@ -5,9 +5,6 @@ under test in place of the recorded ones, and a case agrees only when status, er
 and every value that carries a meaning agree. Ids are compared through the map of what was created, dates by
 being dates; tokens, addresses, durations and random names are compared by type alone.
 
-A tape is a file of JSON lines (``.gz`` or plain): case, method, path, query, headers, body, multipart,
-status, resp.
-
     python -m crm_sync.sandbox.glpi.replay TAPE [--flavour 10.0.19] [--only NAMES.json] [--learn AGREED.json]
 
 starts a sandbox of that flavour, prints one line a difference, and with ``--learn`` adds the cases that
@@ -16,11 +13,8 @@ agree to a list (which only ever grows).
 
 from __future__ import annotations
 
-import argparse
-import gzip
 import json
 import re
-import sys
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -33,12 +27,12 @@ from crm_sync.sandbox.glpi.app import create_app
 from crm_sync.sandbox.glpi.flavour import FLAVOURS
 from crm_sync.sandbox.glpi.schema import foreign_type
 from crm_sync.sandbox.glpi.state import SERVER_UTC_OFFSET, moment
+from crm_sync.sandbox.replay import PLACEHOLDER, Outcome, StillClock, filled, read_tape, run_command
 from crm_sync.sandbox.server import SandboxServer
 
 PREFIX = "/apirest.php"
 TIMEOUT_S = 30
 
-_PLACEHOLDER = re.compile(r"\{\{(\w+)\}\}")
 _DATE_TIME = re.compile(r"^\d{4}-\d\d-\d\d \d\d:\d\d:\d\d$")
 _DATES = re.compile(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d")
 _START = re.compile(r'"glpi_currenttime": "([^"]+)"')
@@ -79,15 +73,6 @@ _OPAQUE = {
 _DURATIONS = re.compile(r"_delay_stat$|waiting_duration$")
 _SEARCH_IDS = {"2": None, "4": "User", "5": "User", "66": "User", "21": None, "Ticket.id": "Ticket"}
 _ACTOR_KEYS = re.compile(r"^_(users|groups|suppliers)_id_")
-
-
-@dataclass
-class Outcome:
-    """What became of one call; ``difference`` is empty when it agrees."""
-
-    case: str | None
-    call: str
-    difference: str
 
 
 @dataclass
@@ -138,7 +123,7 @@ class Replay:
         return Outcome(entry["case"], f"{entry['method']} {path}", difference)
 
     def _payload(self, entry: Mapping[str, Any]) -> dict[str, Any]:
-        headers = {name: self._filled(value) for name, value in entry["headers"].items()}
+        headers = {name: filled(value, self.values) for name, value in entry["headers"].items()}
         found: dict[str, Any] = {"headers": headers}
         if entry["multipart"]:
             headers.pop("Content-Type", None)
@@ -157,9 +142,6 @@ class Replay:
             content = json.dumps(self._mapped(json.loads(content), None))
         return name, (filename, content, mime)
 
-    def _filled(self, text: str) -> str:
-        return _PLACEHOLDER.sub(lambda found: self.values.get(found.group(1), found.group(0)), text)
-
     def _path(self, path: str) -> str:
         parts = path.split("/")
         for position in range(2, len(parts)):
@@ -170,7 +152,7 @@ class Replay:
     def _query(self, query: Any, kind: str) -> Any:
         if not isinstance(query, dict):
             return query
-        found = {name: self._filled(str(value)) for name, value in query.items()}
+        found = {name: filled(str(value), self.values) for name, value in query.items()}
         for name, value in query.items():
             if name.endswith("[value]"):
                 column = str(query.get(name.replace("[value]", "[field]")))
@@ -205,7 +187,7 @@ class Replay:
         if isinstance(value, list):
             return [self._mapped(inner, key, itemtype) for inner in value]
         if isinstance(value, str):
-            value = self._filled(value)
+            value = filled(value, self.values)
         owner = _owner(key, itemtype)
         known = self.ids.get((_table(owner), str(value))) if owner else None
         if known is None:
@@ -277,7 +259,7 @@ class Replay:
     def _same_text(self, want: str, got: str, where: str, name: str) -> bool:
         if _DATE_TIME.match(want):
             return _DATE_TIME.match(got) is not None
-        if _PLACEHOLDER.search(want) or name in _OPAQUE:
+        if PLACEHOLDER.search(want) or name in _OPAQUE:
             return True
         if ".data." in where and name in ("4", "5", "66") and want.isdigit():
             return got == str(self.ids.get(("User", want), want))
@@ -334,16 +316,6 @@ def _short(value: Any) -> str:
     return repr(value)[:80]
 
 
-def read_tape(tape: Path) -> Iterator[dict[str, Any]]:
-    """The calls of a tape; those made for debugging are left out."""
-    content = tape.read_bytes()
-    text = (gzip.decompress(content) if tape.suffix == ".gz" else content).decode()
-    for line in text.split("\n"):
-        entry: dict[str, Any] = json.loads(line or "{}")
-        if entry and not entry.get("debug"):
-            yield entry
-
-
 def timeline(entries: list[dict[str, Any]]) -> list[datetime | None]:
     """The second each call was made in, as far as the dates in the answers tell.
 
@@ -370,25 +342,12 @@ def timeline(entries: list[dict[str, Any]]) -> list[datetime | None]:
     return [None if at is None else at.replace(tzinfo=UTC) - SERVER_UTC_OFFSET for at in reversed(found)]
 
 
-class _Clock:
-    """Stands still at the second it was set to."""
-
-    def __init__(self) -> None:
-        self._moment = datetime.now(UTC)
-
-    def set(self, moment: datetime) -> None:
-        self._moment = moment
-
-    def now(self) -> datetime:
-        return self._moment
-
-
 def replay_against_sandbox(tape: Path, flavour: str) -> list[Outcome]:
     """Runs a tape against a fresh sandbox; calls without a case name only prepare the ground."""
     app = create_app(flavour=flavour)
     sandbox = app.extensions["sandbox"]
     with SandboxServer(app) as server:
-        clock = _Clock()
+        clock = StillClock()
         sandbox.state.clock = clock.now
         run = Replay(server.url + PREFIX, sandbox.app_token, sandbox.user_tokens, at=clock.set)
         return [outcome for outcome in run.run(tape) if outcome.case is not None]
@@ -396,29 +355,7 @@ def replay_against_sandbox(tape: Path, flavour: str) -> list[Outcome]:
 
 def main(arguments: list[str] | None = None) -> int:
     """The command of the module docstring; 0 when every case asked for agrees."""
-    parser = argparse.ArgumentParser(
-        prog="replay", description="replays a recorded GLPI tape against a sandbox"
-    )
-    parser.add_argument("tape", type=Path)
-    parser.add_argument("--flavour", choices=FLAVOURS, default=FLAVOURS[0])
-    parser.add_argument("--only", type=Path, help="JSON list of the cases that count")
-    parser.add_argument("--learn", type=Path, help="JSON list to add the agreeing cases to")
-    options = parser.parse_args(arguments)
-    outcomes = replay_against_sandbox(options.tape, options.flavour)
-    if options.only:
-        wanted = set(json.loads(options.only.read_text(encoding="utf-8")))
-        outcomes = [outcome for outcome in outcomes if outcome.case in wanted]
-    agreed = {str(outcome.case) for outcome in outcomes if not outcome.difference}
-    for outcome in outcomes:
-        if outcome.difference:
-            sys.stdout.write(f"{outcome.case}: {outcome.call}: {outcome.difference}\n")
-    sys.stdout.write(f"{len(agreed)}/{len(outcomes)} agree\n")
-    if options.learn:
-        known = (
-            set(json.loads(options.learn.read_text(encoding="utf-8"))) if options.learn.exists() else set()
-        )
-        options.learn.write_text(json.dumps(sorted(known | agreed), indent=0) + "\n", encoding="utf-8")
-    return 0 if len(agreed) == len(outcomes) else 1
+    return run_command("GLPI", FLAVOURS, replay_against_sandbox, arguments)
 
 
 if __name__ == "__main__":

@@ -23,7 +23,7 @@ from crm_sync.errors import (
     Unauthorized,
 )
 from crm_sync.sandbox.glpi import FLAVOURS
-from crm_sync.sandbox.glpi.replay import read_tape
+from crm_sync.sandbox.replay import read_tape
 
 DATA = Path(__file__).parent / "data"
 

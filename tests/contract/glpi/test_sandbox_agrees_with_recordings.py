@@ -17,7 +17,8 @@ from pathlib import Path
 import pytest
 
 from crm_sync.sandbox.glpi import FLAVOURS
-from crm_sync.sandbox.glpi.replay import Outcome, read_tape, replay_against_sandbox
+from crm_sync.sandbox.glpi.replay import replay_against_sandbox
+from crm_sync.sandbox.replay import Outcome, read_tape
 
 DATA = Path(__file__).parent / "data"
 LEAST_SHARE = 0.98

@@ -10,6 +10,7 @@ from hypothesis import HealthCheck, Phase, given, settings, strategies as st
 from sqlalchemy import delete, update
 
 from crm_sync import keys, owner
+from crm_sync.errors import NotYet
 from crm_sync.store.models import Event, EventState, Link, LinkState
 from tests.integration.engine.conftest import Desk
 from tests.notebook import Killed, lost_answer, out_of_order
@@ -51,6 +52,24 @@ def test_nothing_is_lost_when_a_worker_dies_before_the_write(desk: Desk) -> None
     desk.settle()
     assert desk.notebook.texts("page") == ["Ana Souza"]
     assert desk.notebook.texts("line") == ["text 101"]
+
+
+@on_every_database
+def test_a_call_that_is_not_due_yet_leaves_no_doubt_behind(desk: Desk) -> None:
+    desk.send(message_created(101))
+    # The page is made; the call for the line would be one too many by now.
+    desk.notebook.before.extend([None, NotYet(desk.clock() + timedelta(seconds=30), "One too many.")])
+    desk.drain()
+    (event,) = desk.events(EventState.PENDING)
+    assert (event.tries, event.outcome) == (0, "One too many.")
+    assert [link.state for link in desk.links()] == [LinkState.LINKED]
+    searches = desk.notebook.searches
+    desk.clock.forward(30)
+    desk.drain()
+    assert desk.events(EventState.PENDING) == []
+    assert desk.notebook.texts("line") == ["text 101"]
+    # Nothing was in doubt, so nothing is looked up by its marker.
+    assert desk.notebook.searches == searches
 
 
 def test_the_crm_is_given_time_to_finish_before_a_dead_workers_write_is_looked_up(desk: Desk) -> None:

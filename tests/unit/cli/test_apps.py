@@ -36,9 +36,11 @@ pytestmark = pytest.mark.usefixtures("clean_environment")
 
 
 def test_the_apps_are_listed() -> None:
-    found = asked("apps", "list")
-    assert (found["app_id"], found["name"], found["feature_flag"]) == ("glpi", "GLPI", "crm_integration")
-    assert found["description"] in crm_sync("apps", "list").stdout
+    rows = {row["app_id"]: row for row in crm_sync("apps", "list", "--json").objects}
+    assert {app_id: row["name"] for app_id, row in rows.items()} == {"glpi": "GLPI", "krayin": "Krayin"}
+    assert {row["feature_flag"] for row in rows.values()} == {"crm_integration"}
+    for row in rows.values():
+        assert row["description"] in crm_sync("apps", "list").stdout
 
 
 def test_a_program_gets_everything_about_an_app() -> None:
@@ -84,7 +86,8 @@ def test_the_language_is_that_of_the_options_unless_another_is_named(
     clean_environment: pytest.MonkeyPatch,
 ) -> None:
     clean_environment.setenv("CRM_SYNC_LANGUAGE", "fr")
-    assert asked("apps", "list")["description"].startswith("Transforme les conversations")
+    rows = crm_sync("apps", "list", "--json").objects
+    assert all(row["description"].startswith("Transforme ") for row in rows)
     assert "Type de ticket" in crm_sync("apps", "show", "glpi").stdout
     assert "Ticket type" in crm_sync("apps", "show", "glpi", "--language", "en").stdout
 

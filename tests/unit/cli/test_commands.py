@@ -61,6 +61,7 @@ def test_the_commands_are_those_that_were_promised() -> None:
         "stats",
         "sandbox chatwoot",
         "sandbox glpi",
+        "sandbox krayin",
         "config",
         "secrets rotate",
     }
@@ -79,7 +80,8 @@ def test_every_command_takes_json_and_says_what_it_does(words: str, command: cli
     "words",
     [
         "nonsense",
-        "sandbox krayin",
+        "sandbox hubspot",
+        "sandbox krayin --flavour 1.3",
         "sandbox glpi --flavour 9.5",
         "sandbox glpi --fail-rate 2",
         "accounts connect --account-id 1 --api-token x",

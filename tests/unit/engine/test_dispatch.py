@@ -46,7 +46,7 @@ class Ends:
 
 
 def a_log(**more: Any) -> AttemptLog:
-    parts = {"renew": lambda: None, "begin": lambda: None, "end": lambda: None, **more}
+    parts = {"renew": lambda: None, "begin": lambda _first: None, "end": lambda _left: None, **more}
     return AttemptLog(lease_s=60.0, call_s=parts.pop("call_s", 10.0), **parts)
 
 
@@ -111,7 +111,7 @@ def test_a_failure_is_put_down_to_whoever_was_called_last(system: str, kind: str
 
 def test_only_calls_to_the_crm_take_a_place_below_the_ceiling() -> None:
     taken: list[str] = []
-    log = a_log(begin=lambda: taken.append("begin"), end=lambda: taken.append("end"))
+    log = a_log(begin=lambda _first: taken.append("begin"), end=lambda _left: taken.append("end"))
     for system in ("GLPI", CHATWOOT):
         log.before_call(system, "POST")
         log.after_call(Call(system, "POST", "/x", 200, 3))
@@ -132,7 +132,12 @@ def test_a_call_that_is_not_made_takes_no_place_below_the_ceiling() -> None:
     def lost() -> None:
         raise ClaimLost("gone")
 
-    log = a_log(call_s=61.0, renew=lost, begin=lambda: taken.append("begin"), end=lambda: taken.append("end"))
+    log = a_log(
+        call_s=61.0,
+        renew=lost,
+        begin=lambda _first: taken.append("begin"),
+        end=lambda _left: taken.append("end"),
+    )
     with pytest.raises(ClaimLost):
         log.before_call("GLPI", "POST")
     assert taken == ["begin", "end"]

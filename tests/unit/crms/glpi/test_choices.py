@@ -9,8 +9,8 @@ import pytest
 
 from crm_sync.crms.base import Link, Local
 from crm_sync.crms.glpi import app, choices
-from crm_sync.crms.glpi.lookups import KEEP_S, Lookups
 from crm_sync.crms.glpi.ticket_attributes import ticket_attributes
+from crm_sync.crms.lookups import KEEP_S, Lookups
 from crm_sync.events import (
     Attachment,
     Contact,

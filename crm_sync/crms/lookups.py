@@ -1,4 +1,4 @@
-"""What was looked up in GLPI and seldom changes: which user is a technician, what a category is called."""
+"""What was looked up in a CRM and seldom changes: which user is a technician, what a category is called."""
 
 from __future__ import annotations
 

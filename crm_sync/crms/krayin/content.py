@@ -1,0 +1,103 @@
+"""What Chatwoot's people wrote, as the comments of Krayin's activities. Pure functions: no call, no clock.
+
+Krayin shows comments as HTML (facts), so what people wrote is escaped; it cuts them at 64 KiB, so they are cut here.
+"""
+
+from __future__ import annotations
+
+import html
+import json
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Any
+
+from crm_sync.crms.texts import Texts
+from crm_sync.events import Message
+
+#: A column of 64 KiB; room is left for what stands around a text.
+COMMENT_BYTES = 60_000
+
+#: The keys in an activity's ``additional`` that hold our marker, and the message its comment shows.
+_KEY, _FIRST = "crm_sync", "first_message"
+
+
+def tag(mark: str, first_message: int | None = None) -> str:
+    """What an activity of ours carries unseen: ``additional`` has to be a text of JSON (contracts: 90r, 90s).
+
+    A conversation's tells also which message its comment shows.
+    """
+    return json.dumps({_KEY: mark, **({_FIRST: first_message} if first_message is not None else {})})
+
+
+def is_tagged(row: Mapping[str, Any], mark: str) -> bool:
+    """Whether an activity is ours with this marker."""
+    additional = row.get("additional")
+    return isinstance(additional, Mapping) and additional.get(_KEY) == mark
+
+
+def first_message_in(row: Mapping[str, Any]) -> int | None:
+    """The message that an activity's comment shows, as its tag tells."""
+    additional = row.get("additional")
+    found = additional.get(_FIRST) if isinstance(additional, Mapping) else None
+    return found if isinstance(found, int) else None
+
+
+def has_content(message: Message) -> bool:
+    """Whether there is anything to read or to open in a message."""
+    return not message.deleted and bool((message.content or "").strip() or message.attachments)
+
+
+def comment(message: Message, texts: Texts) -> str:
+    """A message as a note: who and when, what was written, what was attached."""
+    if message.deleted:
+        return f"{_heading(message, texts)}<p><em>{_escaped(texts('words.deleted'))}</em></p>"
+    return _heading(message, texts) + body(message, texts)
+
+
+def body(message: Message, texts: Texts) -> str:
+    """What a message says and carries."""
+    parts = [f"<p>{_lines(_cut(message.content or ''))}</p>"] if (message.content or "").strip() else []
+    if message.attachments:
+        items = "".join(
+            f"<li>{_link(item.url, item.name or item.file_type)}</li>" for item in message.attachments
+        )
+        parts.append(f"<p>{_escaped(texts('words.attachments'))}</p><ul>{items}</ul>")
+    if message.content_attributes.get("edited"):
+        parts.append(f"<p><em>{_escaped(texts('words.edited'))}</em></p>")
+    return "".join(parts)
+
+
+def plain(text: str) -> str:
+    """A sentence of ours."""
+    return f"<p>{_escaped(text)}</p>"
+
+
+def moment(at: datetime) -> str:
+    """A time, for people."""
+    return f"{at.astimezone(UTC):%Y-%m-%d %H:%M:%S} UTC"
+
+
+def _heading(message: Message, texts: Texts) -> str:
+    name = message.sender.name or texts(f"words.{message.sender.kind.value}")
+    return f"<p><strong>{_escaped(f'[{moment(message.created_at)}] {name}:')}</strong></p>"
+
+
+def _cut(text: str) -> str:
+    """The beginning of a text that still fits once it is escaped."""
+    while len(_lines(text).encode()) > COMMENT_BYTES:
+        text = text[: len(text) * 9 // 10]
+    return text
+
+
+def _lines(text: str) -> str:
+    return _escaped(text.strip()).replace("\n", "<br>")
+
+
+def _escaped(text: str) -> str:
+    return html.escape(text, quote=True)
+
+
+def _link(url: str | None, label: str) -> str:
+    if not url or not url.startswith(("http://", "https://")):
+        return _escaped(label)
+    return f'<a href="{_escaped(url)}">{_escaped(label)}</a>'

@@ -1,0 +1,73 @@
+"""Krayin's workflows: proof that a notice comes from our Krayin, and the webhook that sends it. It is only a hint.
+
+Krayin signs nothing, but sends what headers it was given. It splices values into JSON without escaping them (facts), so
+that nothing is sent but the marker of the lead.
+"""
+
+from __future__ import annotations
+
+import hmac
+from collections.abc import Mapping
+from datetime import datetime
+
+from crm_sync.crms.krayin.client import KrayinClient
+from crm_sync.crms.krayin.mapping import LEAD_MARKER
+from crm_sync.errors import SignatureError
+
+HEADER = "x-crm-sync-secret"
+
+WEBHOOKS, WORKFLOWS = "/settings/webhooks", "/settings/workflows"
+
+#: What the webhook and the workflows are called; by that they are found again.
+NAME = "crm_sync: lead changed"
+
+#: What is told to us.
+EVENT = "lead.update.after"
+
+
+def verify(secret: str, _body: bytes, headers: Mapping[str, str], _now: datetime) -> None:
+    """Raise SignatureError unless the notice carries the secret."""
+    given = headers.get(HEADER, "")
+    if not given:
+        raise SignatureError(f"The notice carries no secret: {HEADER} is missing.", reason="missing")
+    if not hmac.compare_digest(given.encode(errors="replace"), secret.encode()):
+        raise SignatureError("The secret of the notice is not ours.", reason="mismatch")
+
+
+def register(client: KrayinClient, url: str, secret: str) -> None:
+    """See that Krayin tells us at this address (contracts: 121, 122, 125-form: the one form both generations send)."""
+    webhook = client.ensure_row(
+        WEBHOOKS,
+        NAME,
+        {
+            "entity_type": "leads",
+            "description": "Tells crm_sync that a lead changed.",
+            "method": "post",
+            "end_point": url,
+            "query_params": [],
+            "headers": [
+                {"key": "Content-Type", "value": "application/x-www-form-urlencoded"},
+                {"key": HEADER, "value": secret},
+            ],
+            "payload_type": "default",
+            "raw_payload_type": "json",
+            "payload": [{"key": "lead", "value": f"{{%leads.{LEAD_MARKER}%}}"}],
+        },
+    )
+    client.ensure_row(
+        WORKFLOWS,
+        NAME,
+        {
+            "entity_type": "leads",
+            "event": EVENT,
+            "condition_type": "and",
+            "conditions": [],
+            "actions": [{"id": "trigger_webhook", "value": webhook}],
+        },
+    )
+
+
+def unregister(client: KrayinClient) -> None:
+    """Take our workflow and webhook away."""
+    client.remove_named(WORKFLOWS, NAME)
+    client.remove_named(WEBHOOKS, NAME)

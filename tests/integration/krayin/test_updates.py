@@ -1,0 +1,201 @@
+"""What sales people do in Krayin is shown in Chatwoot."""
+
+from __future__ import annotations
+
+from urllib.parse import urlsplit
+
+import pytest
+
+from crm_sync.crms.base import PullFrom
+from crm_sync.crms.krayin import notices, pull as feed
+from crm_sync.engine import apps
+from crm_sync.engine.pull import Pulled, pull
+from tests.integration.krayin.desk import WEBSITE, Desk
+
+
+@pytest.fixture
+def settings(request: pytest.FixtureRequest) -> dict[str, str]:
+    """Changes are wanted here."""
+    return {
+        "enable_bidirectional_sync": "true",
+        "enable_activity_sync": "true",
+        **getattr(request, "param", {}),
+    }
+
+
+def begun(desk: Desk) -> tuple[int, int, int]:
+    """Contact, conversation and lead."""
+    contact, number = desk.begin()
+    desk.sync()
+    lead = int(desk.contact_shows(contact)["krayin_lead_id"])
+    desk.clock.forward(60)
+    return contact, number, lead
+
+
+def pulled(desk: Desk) -> Pulled:
+    desk.clock.forward(60)
+    found = pull(desk.runtime, desk.hook_id)
+    desk.drain()
+    assert desk.waiting() == []
+    return found
+
+
+def told(desk: Desk, number: int) -> list[tuple[str, bool]]:
+    """What a conversation was told of Krayin, and whether only agents read it."""
+    messages = desk.chatwoot.state.conversations[number].messages
+    return [(str(row.content), row.private) for row in messages if "Krayin" in str(row.content)]
+
+
+def test_what_we_wrote_ourselves_is_no_news(desk: Desk) -> None:
+    desk.set(stage_by_status='{"pending":"follow-up"}')
+    _, number, _ = begun(desk)
+    desk.chatwoot.set_status(number, "pending")
+    desk.sync()
+    assert pulled(desk).events == 0
+
+
+def test_stage_value_and_owner_are_shown_by_contact_and_conversation(desk: Desk) -> None:
+    contact, number, lead = begun(desk)
+    owner = desk.add_user("Sales", "sales@example.com")
+    desk.set(default_lead_value="1")
+    desk.write("leads", lead, lead_pipeline_stage_id=4, lead_value="1200.5000", user_id=owner)
+    assert pulled(desk).events == 1
+
+    shown = desk.contact_shows(contact)
+    assert (shown["krayin_lead_stage"], shown["krayin_lead_value"]) == ("Negotiation", 1200.5)
+    assert (shown["krayin_lead_owner"], shown["krayin_lead_status"]) == ("Sales", "Open")
+    there = desk.conversation_shows(number)
+    assert (there["krayin_lead_stage"], there["krayin_expected_value"]) == ("Negotiation", 1200.5)
+    assert pulled(desk).events == 0
+
+
+def test_won_makes_a_customer_and_lost_says_so(desk: Desk) -> None:
+    contact, _, lead = begun(desk)
+    desk.write("leads", lead, lead_pipeline_stage_id=6)
+    pulled(desk)
+    assert desk.contact_shows(contact)["krayin_lead_status"] == "Lost"
+    assert desk.contact_shows(contact)["krayin_person_type"] == "Prospect"
+    desk.write("leads", lead, lead_pipeline_stage_id=5)
+    pulled(desk)
+    assert desk.contact_shows(contact)["krayin_lead_status"] == "Won"
+    assert desk.contact_shows(contact)["krayin_person_type"] == "Customer"
+
+
+def test_products_and_quote_of_a_lead_are_shown_by_its_conversation(desk: Desk) -> None:
+    _, number, lead = begun(desk)
+    product = desk.insert("products", sku="PL", name="Plan Pro", price="5.0000", quantity=1)
+    desk.insert(
+        "lead_products", lead_id=lead, product_id=product, quantity=1, price="5.0000", amount="5.0000"
+    )
+    person = desk.row("persons")["id"]
+    quote = desk.insert("quotes", subject="Q", person_id=person, user_id=1)
+    desk.write("leads", lead, lead_value="5.0000")
+    pulled(desk)
+    shown = desk.conversation_shows(number)
+    assert (shown["krayin_products"], shown["krayin_related_quote_id"]) == ("Plan Pro", quote)
+
+
+@pytest.mark.parametrize(
+    "settings", [{"stage_notes": "true", "status_by_stage": '{"won":"resolved"}'}], indirect=True
+)
+def test_a_stage_is_told_in_a_private_note_once_and_sets_the_status(desk: Desk) -> None:
+    _, number, lead = begun(desk)
+    desk.write("leads", lead, lead_pipeline_stage_id=5)
+    pulled(desk)
+    pulled(desk)
+    assert told(desk, number) == [("Lead in Krayin: New → Won", True)]
+    assert desk.chatwoot.state.conversations[number].status == "resolved"
+
+
+@pytest.mark.parametrize("settings", [{"stage_notes": "true"}], indirect=True)
+def test_a_stage_is_told_in_the_contacts_last_conversation(desk: Desk) -> None:
+    contact, first, lead = begun(desk)
+    second = desk.chatwoot.create_conversation(contact, WEBSITE, "And another thing").id
+    desk.sync()
+    desk.write("leads", lead, lead_pipeline_stage_id=3)
+    pulled(desk)
+    assert (len(told(desk, first)), len(told(desk, second))) == (0, 1)
+
+
+@pytest.mark.parametrize("settings", [{"lead_per": "conversation"}], indirect=True)
+def test_a_lead_of_a_conversation_is_shown_by_it(desk: Desk) -> None:
+    _, number = desk.begin()
+    desk.sync()
+    desk.clock.forward(60)
+    desk.write("leads", desk.row("leads")["id"], lead_pipeline_stage_id=3)
+    pulled(desk)
+    assert desk.conversation_shows(number)["krayin_lead_stage"] == "Prospect"
+
+
+def test_a_lead_that_was_deleted_is_made_anew_by_what_comes_next(desk: Desk) -> None:
+    contact, _, lead = begun(desk)
+    with desk.krayin.state.lock:
+        state = desk.krayin.state
+        row = state.get("leads", lead)
+        assert row is not None
+        state.delete("leads", row)
+    desk.chatwoot.update_contact(contact, name="Ana Lima")
+    desk.sync()
+    assert desk.row("leads")["title"] == "Ana Lima"
+
+
+def test_leads_nobody_here_knows_make_no_event(desk: Desk) -> None:
+    begun(desk)
+    desk.insert("leads", title="Other", lead_pipeline_id=1, lead_pipeline_stage_id=1, status=1)
+    found = pulled(desk)
+    assert (found.seen, found.events) == (2, 0)
+
+
+def test_nothing_changed_costs_one_request(desk: Desk) -> None:
+    begun(desk)
+    desk.calls()
+    pulled(desk)
+    assert desk.calls() == ["GET /leads"]
+
+
+def test_many_leads_of_several_pages_are_all_told(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(feed, "FIRST", 5)
+    monkeypatch.setattr(feed, "PAGE", 10)
+    made = {
+        str(desk.insert("leads", title=f"L{n}", lead_pipeline_id=1, lead_pipeline_stage_id=1, status=1))
+        for n in range(35)
+    }
+    view = desk.runtime.view(desk.hook(), desk.account)
+    client = desk.runtime.client(view, desk.hook().version)
+    start = PullFrom(None, desk.clock(), None, desk.clock())
+    pages = list(feed.changes(client, view, start))
+    assert {record.remote_id for page in pages for record in page.records} == made
+    watermarks = [page.watermark for page in pages]
+    assert watermarks == sorted(watermarks)
+
+
+@pytest.mark.parametrize("settings", [{"enable_krayin_webhooks": "true"}], indirect=True)
+def test_krayin_tells_of_changes_with_our_secret_and_nothing_else(desk: Desk) -> None:
+    _, _, lead = begun(desk)
+    with desk.krayin.state.lock:
+        (webhook,) = desk.krayin.state["webhooks"].rows.values()
+        (workflow,) = [
+            row for row in desk.krayin.state["workflows"].rows.values() if row["name"] == notices.NAME
+        ]
+    view = desk.runtime.view(desk.hook(), desk.account)
+    assert webhook["end_point"] == view.notice_url
+    assert urlsplit(webhook["end_point"]).path.endswith("/krayin")
+    assert workflow["event"] == "lead.update.after"
+    client = desk.runtime.client(view, desk.hook().version)
+    client.edit_lead(client.lead(str(lead)), {"lead_value": 7})
+    (sent,) = desk.krayin.state.deliveries
+    headers = {name.lower(): value for name, value in sent["headers"].items()}
+    found = apps.find("krayin").notices
+    assert found is not None
+    assert view.notice_secret is not None
+    found.verify(view.notice_secret, sent["body"].encode(), headers, desk.clock())
+    assert sent["body"].startswith("lead=cw-")
+
+
+@pytest.mark.parametrize("settings", [{"enable_krayin_webhooks": "true"}], indirect=True)
+def test_the_webhook_is_made_once_and_taken_away_again(desk: Desk) -> None:
+    desk.set(default_lead_value="2")
+    assert len(desk.rows("webhooks")) == 1
+    desk.set(enable_krayin_webhooks="false")
+    assert desk.rows("webhooks") == []
+    assert not [row for row in desk.rows("workflows") if row["name"] == notices.NAME]
