@@ -60,4 +60,3 @@ def test_no_item_is_there_twice_or_missing() -> None:
     assert [name for name, number in Counter(names).items() if number > 1] == []
     counted = {prefix: sum(name.startswith(prefix) for name in names) for prefix in LEAST}
     assert {prefix: number for prefix, number in counted.items() if number < LEAST[prefix]} == {}
-    assert all(entry["why"] for entry in _lists()["elsewhere"])
