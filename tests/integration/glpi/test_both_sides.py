@@ -81,6 +81,7 @@ class BothSides(RuleBasedStateMachine):
         }
         self.technician = GlpiClient(desk.api_url, desk.glpi.app_token, desk.glpi.user_tokens["tech"])
         self.under_way: list[Row] = []
+        self.lost = False
         self.words = 0
         self.said: dict[int, str] = {}
         self.edited: set[int] = set()
@@ -225,6 +226,13 @@ class BothSides(RuleBasedStateMachine):
         if double:
             self.desk.take(arrived)
 
+    @precondition(lambda self: self._of_state())
+    @rule(chance=st.randoms(use_true_random=False))
+    def a_delivery_is_lost(self, chance: Any) -> None:
+        """One that tells a state; Chatwoot tells that again with whatever happens to the conversation next."""
+        self.under_way.remove(chance.choice(self._of_state()))
+        self.lost = True
+
     @rule()
     def a_worker_comes(self) -> None:
         self.desk.drain()
@@ -256,6 +264,10 @@ class BothSides(RuleBasedStateMachine):
         desk = self.desk
         for server in (desk.glpi, desk.chatwoot):
             server.faults.fail_rate = 0.0
+        if self.lost:
+            self.lost = False
+            desk.chatwoot.set_labels(self.number, [self._words()])
+            self._acted("labels here")
         for _ in range(12):
             self._sent()
             arrived, self.under_way = self.under_way, []
@@ -344,6 +356,10 @@ class BothSides(RuleBasedStateMachine):
     def ticket(self) -> Row:
         """The one ticket there is to be."""
         return self.desk.row("Ticket")
+
+    def _of_state(self) -> list[Row]:
+        """What is under way and tells states, not words."""
+        return [payload for payload in self.under_way if not payload["event"].startswith("message_")]
 
     def _texts_there(self) -> list[str]:
         rows = [*self.desk.rows("Ticket"), *self.desk.rows("ITILFollowup")]
