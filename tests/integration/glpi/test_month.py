@@ -31,6 +31,7 @@ from sqlalchemy import update
 
 from crm_sync import owner
 from crm_sync.config import Config
+from crm_sync.crms.base import Pace
 from crm_sync.engine.limits import Ceiling
 from crm_sync.sandbox.server import html_page, lose, refuse
 from crm_sync.store.models import Event, EventState, Link
@@ -249,14 +250,16 @@ class _Deaths(Ceiling):
         super().__init__(runtime.redis, size=runtime.config.ceiling, call_s=runtime.config.lease_s)
         self._troubles = troubles
 
-    def begin(self, hook_id: int, claim: str) -> None:
+    def begin(self, hook_id: int, claim: str, pace: Pace | None = None, *, begins: bool = False) -> None:
         """See Ceiling."""
         self._troubles.before_call()
-        super().begin(hook_id, claim)
+        super().begin(hook_id, claim, pace, begins=begins)
 
-    def end(self, hook_id: int, claim: str) -> None:
+    def end(
+        self, hook_id: int, claim: str, pace: Pace | None = None, *, remaining: int | None = None
+    ) -> None:
         """See Ceiling."""
-        super().end(hook_id, claim)
+        super().end(hook_id, claim, pace, remaining=remaining)
         self._troubles.after_call()
 
 
@@ -458,7 +461,7 @@ def months(number: int) -> settings:
     )
 
 
-@months(6)
+@months(4)
 @given(chosen=st.sampled_from(OF_STATES), month=days(deeds=5, most=8))
 def test_a_month_of_misbehaviour_ends_as_a_quiet_one(
     config: Config, flavour: str, chosen: dict[str, str], month: list[Day]
@@ -466,7 +469,7 @@ def test_a_month_of_misbehaviour_ends_as_a_quiet_one(
     both(config, flavour, chosen, month, late=True)
 
 
-@months(3)
+@months(2)
 @given(chosen=st.sampled_from(OF_HISTORIES), month=days(deeds=1, most=24))
 def test_a_month_of_misbehaviour_leaves_the_history_of_a_quiet_one(
     config: Config, flavour: str, chosen: dict[str, str], month: list[Day]
