@@ -106,6 +106,8 @@ def test_every_metric_is_named_after_the_service_and_what_it_counts() -> None:
         "crm_sync_events_total",
         "crm_sync_ingest_duration_seconds",
         "crm_sync_lock_lost_total",
+        "crm_sync_notices_total",
+        "crm_sync_pulled_records_total",
         "crm_sync_wakes_total",
     }
 
