@@ -91,13 +91,16 @@ def _incoming(result: Result, console: Console) -> None:
         counts = found.states_by_event.get(name, {})
         table.add_row(name, str(stored), *(str(counts.get(state, 0)) for state in states))
     table.add_section()
-    table.add_row("all", str(found.stored), *(str(found.states.get(state, 0)) for state in states))
+    table.add_row(
+        "all", str(found.stored + found.pulled), *(str(found.states.get(state, 0)) for state in states)
+    )
     console.print(table)
     console.print(
         Text(
             f"{found.sent} deliveries sent = {found.stored} stored + {sum(found.ignored.values())} ignored "
             f"+ {sum(found.refused.values())} refused"
             + (f" + {found.unaccounted} unaccounted for" if found.unaccounted else "")
+            + (f"; {found.pulled} changes in the CRM were pulled" if found.pulled else "")
         )
     )
 

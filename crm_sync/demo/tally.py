@@ -18,7 +18,10 @@ _NUMBER = re.compile(r"\b\d+\b")
 
 @dataclass(frozen=True, slots=True)
 class Tally:
-    """Figures of one run. Each mapping counts deliveries or events by what its name says."""
+    """Figures of one run. Each mapping counts deliveries or events by what its name says.
+
+    ``stored`` counts what was delivered, ``stored_by_event`` what pulls brought as well.
+    """
 
     sent: int
     stored: int
@@ -29,6 +32,11 @@ class Tally:
     states_by_event: Mapping[str, Mapping[str, int]]
     outcomes: Mapping[str, int]
     reasons: Mapping[tuple[str, str], int]
+
+    @property
+    def pulled(self) -> int:
+        """Changes in the CRM that pulls brought: nobody sent them."""
+        return sum(self.stored_by_event.values()) - self.stored
 
     @property
     def unaccounted(self) -> int:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import signal
 import subprocess
 import sys
@@ -106,7 +107,7 @@ def result() -> Result:
         stored=4,
         ignored={"repeat": 3},
         refused={"unknown_token": 1},
-        stored_by_event={"contact_created": 4},
+        stored_by_event={"contact_created": 4, "ticket.updated": 2},
         states={"pending": 1, "done": 2, "skipped": 1, "failed": 0},
         states_by_event={"contact_created": {"done": 2}},
         outcomes={"User … created.": 2},
@@ -137,7 +138,9 @@ def test_a_run_that_does_not_add_up_ends_with_status_1_and_shows_what_is_wrong()
     answer = crm_sync("demo", "--once")
     assert answer.status == 1
     assert json.loads(answer.stdout.splitlines()[-1])["lost"] == 31
-    assert "9 deliveries sent = 4 stored + 3 ignored + 1 refused + 1 unaccounted for" in answer.stdout
+    added_up = "9 deliveries sent = 4 stored + 3 ignored + 1 refused + 1 unaccounted for"
+    assert f"{added_up}; 2 changes in the CRM were pulled" in answer.stdout
+    assert re.search(r"^ *all +6 ", answer.stdout, re.MULTILINE)
     assert "lost: message 0 has no counterpart" in answer.stdout
     assert "… and 10 more." in answer.stdout
     assert "It does not add up: 31 lost, 0 doubled, 0 out of order" in answer.stderr
