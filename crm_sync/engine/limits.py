@@ -41,18 +41,19 @@ _WAIT_S = 1
 #: For how long somebody in the line is believed to wait there, in seconds.
 _BELIEVED_S = 3
 
+# Finding no room and lining up are one step: the last to leave would look into an empty line between them.
+# KEYS: the places, the line. ARGV: now, until when a place is held, how many there are, the claim, the mailbox or ''.
 _TAKE = """
 redis.call('ZREMRANGEBYSCORE', KEYS[1], '-inf', ARGV[1])
 if redis.call('ZSCORE', KEYS[1], ARGV[4]) or redis.call('ZCARD', KEYS[1]) < tonumber(ARGV[3]) then
   redis.call('ZADD', KEYS[1], ARGV[2], ARGV[4])
   return 1
 end
+if ARGV[5] ~= '' then
+  redis.call('ZADD', KEYS[2], 'NX', ARGV[1], ARGV[5])
+  redis.call('EXPIRE', KEYS[2], 3600)
+end
 return 0
-"""
-
-_LINE_UP = """
-redis.call('ZADD', KEYS[1], 'NX', ARGV[1], ARGV[2])
-redis.call('EXPIRE', KEYS[1], 3600)
 """
 
 _LEAVE = """
@@ -189,31 +190,6 @@ class Budget:
             _without(error)
 
 
-class _Members:
-    """A set in Redis with room for ``size``, each member for ``hold_s``."""
-
-    def __init__(self, redis: Redis, *, size: int, hold_s: float, clock: Callable[[], float]) -> None:
-        self._redis = redis
-        self._size = size
-        self._hold_s = hold_s
-        self._clock = clock
-        self._dead = _Dead(redis, clock)
-        self._script = redis.register_script(_TAKE)
-
-    def take(self, key: str, claim: str) -> bool:
-        """Become a member, or stay one longer; False when there is no room."""
-        return self._try(key, claim) or (self._free_dead(key) and self._try(key, claim))
-
-    def _try(self, key: str, claim: str) -> bool:
-        now = self._clock()
-        return bool(self._script(keys=[key], args=[now, now + self._hold_s, self._size, claim]))
-
-    def _free_dead(self, key: str) -> bool:
-        """Take out the members known to be dead; tells whether there were any."""
-        dead = self._dead.among(key)
-        return bool(dead) and bool(self._redis.zrem(key, *dead))
-
-
 class Places:
     """The places of each hook. ``hold_s`` is how long one is held without being taken anew."""
 
@@ -221,21 +197,28 @@ class Places:
         self, redis: Redis, *, ceiling: int, hold_s: float, clock: Callable[[], float] = time.time
     ) -> None:
         self._redis = redis
+        self._size = ceiling * PLACES_PER_CALL
+        self._hold_s = hold_s
         self._clock = clock
-        self._members = _Members(redis, size=ceiling * PLACES_PER_CALL, hold_s=hold_s, clock=clock)
-        self._line_up = redis.register_script(_LINE_UP)
+        self._dead = _Dead(redis, clock)
+        self._take = redis.register_script(_TAKE)
         self._leave = redis.register_script(_LEAVE)
 
-    def take(self, hook_id: int, claim: str, mailbox: str) -> bool:
-        """Take a place, or line the mailbox up for one. Taking it again with the same claim keeps it longer."""
+    def take(self, hook_id: int, claim: str) -> bool:
+        """Take a place; False when there is none. Taking it again with the same claim keeps it longer."""
         try:
-            if self._members.take(keys.places(hook_id), claim):
-                return True
-            self._line_up(keys=[keys.waiting(hook_id)], args=[self._clock(), mailbox])
+            return self._try(hook_id, claim) or (self._free_dead(hook_id) and self._try(hook_id, claim))
         except RedisError as error:
             _without(error)
             return True
-        return False
+
+    def take_or_line_up(self, hook_id: int, claim: str, mailbox: str) -> bool:
+        """Take a place, or line the mailbox up for one. Whoever leaves may wake it before this returns."""
+        try:
+            return self._try(hook_id, claim, mailbox)
+        except RedisError as error:
+            _without(error)
+            return True
 
     def leave(self, hook_id: int, claim: str) -> str | None:
         """Let a place go; returns the mailbox to wake, which has waited longest."""
@@ -245,6 +228,21 @@ class Places:
             _without(error)
             return None
         return cast("bytes", mailbox).decode() if mailbox else None
+
+    def _try(self, hook_id: int, claim: str, mailbox: str = "") -> bool:
+        now = self._clock()
+        return bool(
+            self._take(
+                keys=[keys.places(hook_id), keys.waiting(hook_id)],
+                args=[now, now + self._hold_s, self._size, claim, mailbox],
+            )
+        )
+
+    def _free_dead(self, hook_id: int) -> bool:
+        """Give back the places of those known to be dead; tells whether there were any."""
+        key = keys.places(hook_id)
+        dead = self._dead.among(key)
+        return bool(dead) and bool(self._redis.zrem(key, *dead))
 
 
 class Ceiling:

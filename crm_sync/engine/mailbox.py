@@ -150,9 +150,14 @@ class _Turn:
 
     def take_place(self) -> bool:
         """Take one of the hook's places; where there is none the mailbox waits in line, and is woken in its turn."""
-        self.has_place = self.runtime.places.take(self.hook_id, self.token, self.mailbox)
+        places, alarm = self.runtime.places, self.runtime.alarm
+        self.has_place = places.take(self.hook_id, self.token)
         if not self.has_place:
-            self.runtime.alarm.hold(self.mailbox)
+            # Before it lines up: once it stands there it may be woken, and must not seem to be armed after that.
+            alarm.hold(self.mailbox)
+            self.has_place = places.take_or_line_up(self.hook_id, self.token, self.mailbox)
+            if self.has_place:
+                alarm.disarm(self.mailbox)
         return self.has_place
 
     def leave_place(self) -> None:
@@ -450,7 +455,7 @@ class _Turn:
         """Hold mutex and place longer."""
         if self.mutex is not None and not self.mutex.renew():
             metrics.LOCK_LOST.inc()
-        self.runtime.places.take(self.hook_id, self.token, self.mailbox)
+        self.runtime.places.take(self.hook_id, self.token)
         self.held_since = time.monotonic()
 
     @property

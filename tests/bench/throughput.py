@@ -3,7 +3,8 @@
 A service that has been at work for a while gets 100 contacts, 100 conversations and 300 messages at once: they are
 delivered while its hook rests, and then it rests no longer. The time from GLPI's first call to its last answer is
 compared with the least possible: calls needed × latency ÷ ceiling. The clock is GLPI's, so nothing a worker does in
-between is left out. How few calls it takes is counted from the beginning, logins included.
+between is left out. It is done several times, and the median is told: a machine that is busy with something else for
+a moment must not decide. How few calls it takes is counted from the beginning, logins included.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ import time
 from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from statistics import median
 from typing import Any
 
 import requests
@@ -29,6 +31,8 @@ from tests.system import running, wait_until_quiet
 CONTACTS, MESSAGES_EACH = 100, 3
 #: Contacts that came before, so that every worker has worked.
 EARLIER = 16
+#: How often the load is measured.
+ROUNDS = 3
 LATENCY_MS = 40
 #: Looking a new contact up and making the user, opening a ticket, adding each message after the first.
 CALLS_EACH = 2 + 1 + (MESSAGES_EACH - 1)
@@ -91,17 +95,18 @@ def run() -> list[dict[str, object]]:
         system.start(*worker_names(runtime.config.workers), "bulk", "beat")
         system.glpi.faults.latency_ms = LATENCY_MS
         system.glpi.reset_requests()
-        times = Times()
-        for contacts in (EARLIER, CONTACTS):
+        rounds = []
+        for contacts in (EARLIER, *[CONTACTS] * ROUNDS):
             _rest(runtime, hook_id, rests=True)
             _deliver(runtime, deliveries(system.chatwoot, contacts))
             times = Times()
             system.gate.before, system.gate.after = times.begin, times.end
             _rest(runtime, hook_id, rests=False)
             wait_until_quiet(runtime, 300)
-        calls, took_s = len(system.glpi.requests), times.took_s()
+            rounds.append(times.took_s())
+        calls, took_s = len(system.glpi.requests), median(rounds[1:])
         rows = system.glpi_rows()
-    total = EARLIER + CONTACTS
+    total = EARLIER + CONTACTS * ROUNDS
     assert (len(rows["Ticket"]), len(rows["ITILFollowup"])) == (total, total * (MESSAGES_EACH - 1))
     events = CONTACTS * EVENTS_EACH
     least_s = CONTACTS * CALLS_EACH * LATENCY_MS / 1000 / runtime.config.ceiling
@@ -113,7 +118,8 @@ def run() -> list[dict[str, object]]:
             "ratio": round(least_s / took_s, 3),
             "unit": "events/s",
             "why": f"{events} waiting events meet a service at work, {LATENCY_MS} ms a call, "
-            "against ceiling ÷ latency ÷ calls needed",
+            f"against ceiling ÷ latency ÷ calls needed; median of {ROUNDS}: "
+            + ", ".join(f"{least_s / each_s:.3f}" for each_s in rounds[1:]),
         },
         {
             "name": "calls_per_event",

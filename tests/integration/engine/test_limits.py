@@ -12,7 +12,9 @@ import pytest
 from redis import Redis
 
 from crm_sync import keys, owner
+from crm_sync.celery import app
 from crm_sync.engine.limits import Ceiling, Places
+from crm_sync.publisher import Publisher
 from crm_sync.store.models import EventState
 from tests.integration.engine.conftest import Desk
 from tests.payloads import contact_created, message_created
@@ -54,23 +56,23 @@ def places(redis: Redis, time: Time, ceiling: int = 2) -> Places:
 def test_places_run_out_and_a_claim_takes_only_one(redis: Redis, time: Time) -> None:
     limit = places(redis, time)
     claims = [owner.new_claim() for _ in range(5)]
-    assert [limit.take(1, claim, f"1:{number}") for number, claim in enumerate(claims)] == [True] * 4 + [
-        False
-    ]
-    assert limit.take(1, claims[0], "1:0"), "who has a place keeps it"
-    assert limit.take(2, claims[4], "2:0"), "another hook has places of its own"
+    assert [limit.take(1, claim) for claim in claims] == [True] * 4 + [False]
+    assert limit.take(1, claims[0]), "who has a place keeps it"
+    assert limit.take(2, claims[4]), "another hook has places of its own"
 
 
 def test_whoever_leaves_is_told_who_waited_longest(redis: Redis, time: Time) -> None:
     limit = places(redis, time)
     held = [owner.new_claim() for _ in range(4)]
     for claim in held:
-        limit.take(1, claim, "1:0")
+        limit.take(1, claim)
     for mailbox in ("1:7", "1:5", "1:6"):
         time.now += 1
-        assert not limit.take(1, owner.new_claim(), mailbox)
+        assert not limit.take_or_line_up(1, owner.new_claim(), mailbox)
     time.now += 1
-    assert not limit.take(1, owner.new_claim(), "1:7"), "coming again does not put one back in the line"
+    assert not limit.take_or_line_up(1, owner.new_claim(), "1:7"), (
+        "coming again does not put one back in the line"
+    )
     assert [limit.leave(1, claim) for claim in held] == ["1:7", "1:5", "1:6", None]
     assert limit.leave(1, held[0]) is None
 
@@ -81,20 +83,21 @@ def test_places_of_the_dead_are_free_at_once_and_those_of_another_machine_after_
     limit = places(redis, time)
     for number in range(4):
         redis.zadd(keys.places(1), {f"{GONE}{number}": time.now + 60})
-    assert limit.take(1, owner.new_claim(), "1:1")
+    assert limit.take(1, owner.new_claim())
     redis.delete(keys.places(1))
     for number in range(4):
         redis.zadd(keys.places(1), {f"{ELSEWHERE}{number}": time.now + 60})
-    assert not limit.take(1, owner.new_claim(), "1:1")
+    assert not limit.take(1, owner.new_claim())
     time.now += 61
-    assert limit.take(1, owner.new_claim(), "1:1")
+    assert limit.take(1, owner.new_claim())
 
 
 def test_work_goes_on_without_limits_while_redis_is_away(config_without_redis: str) -> None:
     with keys.connect(config_without_redis, timeout_s=0.2) as away:
         limit = Places(away, ceiling=1, hold_s=60)
         ceiling = Ceiling(away, size=1, call_s=60)
-        assert limit.take(1, "a", "1:1")
+        assert limit.take(1, "a")
+        assert limit.take_or_line_up(1, "b", "1:1")
         assert limit.leave(1, "a") is None
         ceiling.begin(1, "a")
         ceiling.end(1, "a")
@@ -297,6 +300,55 @@ def test_a_mailbox_without_a_place_lines_up_and_is_woken_by_whoever_leaves(desk:
     # Each of the two who left woke one; which of them spoke first is their own affair.
     assert {name for name, _ in desk.alarm.woken} == {f"{desk.hook_id}:3", f"{desk.hook_id}:4"}
     assert desk.runtime.redis.zcard(keys.places(desk.hook_id)) == 0
+
+
+def test_a_mailbox_that_is_woken_while_it_lines_up_can_be_woken_again(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whoever leaves may look into the line before the one who lined up has gone away."""
+    mailbox = f"{desk.hook_id}:1"
+    desk.runtime.places = Places(desk.runtime.redis, ceiling=1, hold_s=60)
+    held = [owner.new_claim(), owner.new_claim()]
+    for claim in held:
+        assert desk.runtime.places.take(desk.hook_id, claim)
+    publisher = Publisher(app, desk.runtime.config.redis_url)
+    desk.runtime.alarm = publisher
+    woken: list[str] = []
+    monkeypatch.setattr(publisher, "_publish", lambda mailboxes, _delay_s: woken.extend(mailboxes))
+    take_or_line_up = desk.runtime.places.take_or_line_up
+
+    def then_all_leave(hook_id: int, claim: str, name: str) -> bool:
+        taken = take_or_line_up(hook_id, claim, name)
+        for other in held:
+            first = desk.runtime.places.leave(hook_id, other)
+            if first is not None:
+                publisher.disarm(first)
+                publisher.wake([first])
+                # Its worker comes at once, and finds nothing due yet.
+                publisher.disarm(first)
+        return taken
+
+    monkeypatch.setattr(desk.runtime.places, "take_or_line_up", then_all_leave)
+    desk.drain(1)
+    assert woken == [mailbox]
+    publisher.wake([mailbox])
+    assert woken == [mailbox, mailbox]
+
+
+def test_a_place_that_comes_free_while_a_mailbox_lines_up_is_taken(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    desk.runtime.places = Places(desk.runtime.redis, ceiling=1, hold_s=60)
+    held = [owner.new_claim(), owner.new_claim()]
+    for claim in held:
+        assert desk.runtime.places.take(desk.hook_id, claim)
+    desk.send(contact_created())
+    monkeypatch.setattr(
+        desk.runtime.alarm, "hold", lambda _mailbox: desk.runtime.places.leave(desk.hook_id, held.pop())
+    )
+    desk.drain()
+    assert {event.state for event in desk.events()} == {EventState.DONE}
+    assert desk.runtime.redis.zcard(keys.waiting(desk.hook_id)) == 0
 
 
 def test_a_place_is_given_back_however_the_stay_ended(desk: Desk) -> None:
