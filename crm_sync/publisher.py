@@ -75,9 +75,16 @@ class Publisher:
         """A wake-up for the mailbox has arrived."""
         self._redis.delete(keys.armed(mailbox))
 
-    def hold(self, mailbox: str) -> None:
-        """The mailbox waits in line for a place: no wake-up is needed until its turn comes."""
-        self._redis.set(keys.armed(mailbox), 1, px=round(ARMED_S * 1000))
+    def hold(self, mailboxes: Sequence[str]) -> None:
+        """These mailboxes wait in line for a place: for a while no wake-up is needed."""
+        if self._clock() < self._rest_until:
+            return
+        try:
+            # What is armed already is not held longer: it must not seem to be woken for ever.
+            self._arm(mailboxes, 0.0)
+        except (RedisError, OSError) as error:
+            self._give_up()
+            log.warning("not_held", mailboxes=len(mailboxes), error=type(error).__name__)
 
     def pull(self, hook_id: int) -> None:
         """Have the hook pulled soon; several wishes within seconds are one. Never raises for a broker that is away."""

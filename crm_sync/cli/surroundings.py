@@ -34,7 +34,7 @@ class NobodyToWake:
     def disarm(self, mailbox: str) -> None:
         """Nothing is armed."""
 
-    def hold(self, mailbox: str) -> None:
+    def hold(self, mailboxes: Sequence[str]) -> None:
         """Nobody stands in line."""
 
     def pull(self, hook_id: int) -> None:

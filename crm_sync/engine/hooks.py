@@ -17,6 +17,7 @@ from crm_sync.crms import manifest, texts
 from crm_sync.crms.base import App, HookView, SetupResult
 from crm_sync.engine import accounts, apps, features
 from crm_sync.engine.runtime import Runtime, chatwoot_client
+from crm_sync.engine.waking import wake_all
 from crm_sync.errors import ApiError, ConfigError, CrmSyncError
 from crm_sync.store import journal
 from crm_sync.store.models import Event, EventState, Hook, HookState
@@ -308,6 +309,5 @@ def _set_state(runtime: Runtime, hook_id: int, state: HookState, reason: str | N
                 _go_on(session, hook_id, now)
         hook.state, hook.state_reason, hook.updated_at = state, reason, now
         waiting = journal.waiting_mailboxes(session, hook_id) if state is HookState.ACTIVE else []
-    if waiting:
-        runtime.alarm.wake(waiting)
+    wake_all(runtime, waiting)
     return HookReport(hook_id, state, reason)

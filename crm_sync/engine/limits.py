@@ -13,10 +13,10 @@ does not answer there are no limits: what keeps records single is in the journal
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from itertools import count
-from typing import cast
+from typing import Any, cast
 
 import structlog
 from redis import Redis
@@ -35,6 +35,8 @@ PLACES_PER_CALL = 2
 
 #: How often dead members are looked for while there is no room, in seconds.
 LOOK_S = 0.5
+#: How long a line for places is kept when nobody comes any more, in seconds.
+_LINE_S = 3600
 
 #: How long a call waits for its turn before it lines up anew, in seconds. Shorter than Redis may take to answer.
 _WAIT_S = 1
@@ -42,7 +44,8 @@ _WAIT_S = 1
 _BELIEVED_S = 3
 
 # Finding no room and lining up are one step: the last to leave would look into an empty line between them.
-# KEYS: the places, the line. ARGV: now, until when a place is held, how many there are, the claim, the mailbox or ''.
+# KEYS: the places, the line. ARGV: now, until when a place is held, how many there are, the claim, the mailbox or '',
+# and how long the line is kept.
 _TAKE = """
 redis.call('ZREMRANGEBYSCORE', KEYS[1], '-inf', ARGV[1])
 if redis.call('ZSCORE', KEYS[1], ARGV[4]) or redis.call('ZCARD', KEYS[1]) < tonumber(ARGV[3]) then
@@ -51,7 +54,7 @@ if redis.call('ZSCORE', KEYS[1], ARGV[4]) or redis.call('ZCARD', KEYS[1]) < tonu
 end
 if ARGV[5] ~= '' then
   redis.call('ZADD', KEYS[2], 'NX', ARGV[1], ARGV[5])
-  redis.call('EXPIRE', KEYS[2], 3600)
+  redis.call('EXPIRE', KEYS[2], ARGV[6])
 end
 return 0
 """
@@ -196,8 +199,9 @@ class Places:
     def __init__(
         self, redis: Redis, *, ceiling: int, hold_s: float, clock: Callable[[], float] = time.time
     ) -> None:
+        #: How many there are.
+        self.size = ceiling * PLACES_PER_CALL
         self._redis = redis
-        self._size = ceiling * PLACES_PER_CALL
         self._hold_s = hold_s
         self._clock = clock
         self._dead = _Dead(redis, clock)
@@ -220,6 +224,19 @@ class Places:
             _without(error)
             return True
 
+    def line_up(self, hook_id: int, mailboxes: Sequence[str]) -> None:
+        """Line these mailboxes up, in this order; one that stands there already keeps its turn."""
+        now, key = self._clock(), keys.waiting(hook_id)
+        try:
+            with self._redis.pipeline() as pipeline:
+                # A microsecond apart, which a number of today's size can still tell.
+                turns = {mailbox: now + turn / 1_000_000 for turn, mailbox in enumerate(mailboxes)}
+                pipeline.zadd(key, cast("dict[Any, Any]", turns), nx=True)
+                pipeline.expire(key, _LINE_S)
+                pipeline.execute()
+        except RedisError as error:
+            _without(error)
+
     def leave(self, hook_id: int, claim: str) -> str | None:
         """Let a place go; returns the mailbox to wake, which has waited longest."""
         try:
@@ -234,7 +251,7 @@ class Places:
         return bool(
             self._take(
                 keys=[keys.places(hook_id), keys.waiting(hook_id)],
-                args=[now, now + self._hold_s, self._size, claim, mailbox],
+                args=[now, now + self._hold_s, self.size, claim, mailbox, _LINE_S],
             )
         )
 

@@ -22,6 +22,7 @@ from crm_sync.engine import apps, breaker, features, mirror, remote
 from crm_sync.engine.dispatch import AttemptLog, Policy, Verdict, attempt, verdict
 from crm_sync.engine.ensure import JournalPort, as_link, records_of
 from crm_sync.engine.order import Waiting, in_order, superseding
+from crm_sync.engine.waking import hook_of, wake_all
 from crm_sync.errors import ClaimLost, CrmSyncError
 from crm_sync.events import Event as HappenedEvent, RemoteUpdate
 from crm_sync.locks import Busy, Mutex
@@ -49,11 +50,6 @@ MARGIN_S = 1.0
 def mailbox_of(hook_id: int, contact_id: int) -> str:
     """The mailbox of a contact at a hook."""
     return f"{hook_id}:{contact_id}"
-
-
-def hook_of(mailbox: str) -> int:
-    """The hook a mailbox belongs to."""
-    return int(mailbox.partition(":")[0])
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,7 +150,7 @@ class _Turn:
         self.has_place = places.take(self.hook_id, self.token)
         if not self.has_place:
             # Before it lines up: once it stands there it may be woken, and must not seem to be armed after that.
-            alarm.hold(self.mailbox)
+            alarm.hold([self.mailbox])
             self.has_place = places.take_or_line_up(self.hook_id, self.token, self.mailbox)
             if self.has_place:
                 alarm.disarm(self.mailbox)
@@ -364,7 +360,7 @@ class _Turn:
         woken, following = self.runtime.store.write_together(write, durable=durable)
         self._tell(taken, result)
         if woken:
-            self.runtime.alarm.wake(woken)
+            wake_all(self.runtime, woken)
         return following
 
     def _end(self, session: Session, taken: Taken, result: Verdict) -> None:

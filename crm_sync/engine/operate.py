@@ -16,6 +16,7 @@ from sqlalchemy.orm import Session
 
 from crm_sync.engine import mirror
 from crm_sync.engine.runtime import Runtime
+from crm_sync.engine.waking import wake_all
 from crm_sync.errors import CrmSyncError
 from crm_sync.store import Store
 from crm_sync.store.models import Account, Attempt, Event, EventState, Hook, HookState, Link
@@ -127,7 +128,7 @@ def retry(runtime: Runtime, event_ids: Sequence[int]) -> list[int]:
     with runtime.store.write() as session:
         ids = _retriable(session, event_ids)
         mailboxes = _try_now(session, [Event.id.in_(ids)], runtime.now())
-    runtime.alarm.wake(mailboxes)
+    wake_all(runtime, mailboxes)
     return ids
 
 
@@ -136,7 +137,7 @@ def retry_all(runtime: Runtime, wanted: Filter) -> list[int]:
     with runtime.store.write() as session:
         ids = _ids(session, wanted)
         mailboxes = _try_now(session, wanted.conditions(), runtime.now())
-    runtime.alarm.wake(mailboxes)
+    wake_all(runtime, mailboxes)
     return ids
 
 

@@ -26,6 +26,7 @@ from crm_sync.crms.http import observed
 from crm_sync.engine import apps, features, remote
 from crm_sync.engine.limits import Bounded
 from crm_sync.engine.order import remote_position
+from crm_sync.engine.waking import wake_all
 from crm_sync.errors import ConfigError, CrmSyncError, Unauthorized
 from crm_sync.events import RemoteUpdate
 from crm_sync.locks import Busy, Mutex
@@ -175,7 +176,7 @@ def _journaled(runtime: Runtime, hook: Hook, page: PulledPage) -> Pulled:
         events, mailboxes = runtime.store.write_together(write)
     except IntegrityError as error:
         raise Busy("Another pull is writing the same page.") from error
-    runtime.alarm.wake(mailboxes)
+    wake_all(runtime, mailboxes)
     known_here = {id(record) for record, _ in linked}
     return Pulled(len(page.records), len(known_here), events, len(news) - events)
 

@@ -33,8 +33,8 @@ class Alarm(Protocol):
         """A wake-up has arrived: from now on another one is needed."""
         ...
 
-    def hold(self, mailbox: str) -> None:
-        """The mailbox waits in line for a place: no wake-up is needed until its turn comes."""
+    def hold(self, mailboxes: Sequence[str]) -> None:
+        """These mailboxes wait in line for a place: no wake-up is needed until their turn comes."""
         ...
 
     def pull(self, hook_id: int) -> None:

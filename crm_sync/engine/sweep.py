@@ -9,6 +9,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from crm_sync.engine import mirror
+from crm_sync.engine.waking import wake_all
 from crm_sync.store import journal
 
 if TYPE_CHECKING:
@@ -27,6 +28,5 @@ def sweep(runtime: Runtime) -> int:
         found = journal.due_mailboxes(session, now, late=LATE, limit=BATCH)
         found += mirror.due_mailboxes(session, now - LATE, BATCH)
     mailboxes = list(dict.fromkeys(found))
-    if mailboxes:
-        runtime.alarm.wake(mailboxes)
+    wake_all(runtime, mailboxes)
     return len(mailboxes)

@@ -40,7 +40,7 @@ class Alarm:
     def disarm(self, mailbox: str) -> None:
         """See Runtime's Alarm."""
 
-    def hold(self, mailbox: str) -> None:
+    def hold(self, mailboxes: Sequence[str]) -> None:
         """See Runtime's Alarm."""
 
     def pull(self, hook_id: int) -> None:

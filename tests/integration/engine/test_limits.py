@@ -344,7 +344,7 @@ def test_a_place_that_comes_free_while_a_mailbox_lines_up_is_taken(
         assert desk.runtime.places.take(desk.hook_id, claim)
     desk.send(contact_created())
     monkeypatch.setattr(
-        desk.runtime.alarm, "hold", lambda _mailbox: desk.runtime.places.leave(desk.hook_id, held.pop())
+        desk.runtime.alarm, "hold", lambda _mailboxes: desk.runtime.places.leave(desk.hook_id, held.pop())
     )
     desk.drain()
     assert {event.state for event in desk.events()} == {EventState.DONE}

@@ -47,7 +47,7 @@ class Alarm:
     def disarm(self, mailbox: str) -> None:
         """See Runtime's Alarm."""
 
-    def hold(self, mailbox: str) -> None:
+    def hold(self, mailboxes: Iterable[str]) -> None:
         """See Runtime's Alarm."""
 
     def pull(self, hook_id: int) -> None:

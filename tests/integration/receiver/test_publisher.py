@@ -84,7 +84,7 @@ def test_a_delayed_wake_up_says_when_it_is_due(broker: redis.Redis, redis_url: s
 
 def test_a_mailbox_on_hold_needs_no_wake_up(broker: redis.Redis, redis_url: str) -> None:
     subject = Publisher(app, redis_url)
-    subject.hold("1:7")
+    subject.hold(["1:7"])
     subject.wake(["1:7", "1:8"])
     assert messages(broker) == [["1:8"]]
     assert 0 < broker.pttl(keys.armed("1:7")) <= ARMED_S * 1000
