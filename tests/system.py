@@ -31,6 +31,7 @@ from crm_sync.engine.runtime import Runtime
 from crm_sync.sandbox.chatwoot import create_app as chatwoot_app
 from crm_sync.sandbox.chatwoot.sandbox import ChatwootSandbox
 from crm_sync.sandbox.glpi import create_app as glpi_app
+from crm_sync.sandbox.krayin import create_app as krayin_app
 from crm_sync.sandbox.server import SandboxServer
 from crm_sync.store.models import Event, EventState, Link
 from crm_sync.supervisor import children
@@ -95,6 +96,8 @@ class System:
     bind: str
     glpi: Any
     glpi_url: str
+    krayin: Any
+    krayin_url: str
     chatwoot: ChatwootSandbox
     chatwoot_url: str
     gate: Gate = field(default_factory=Gate)
@@ -192,8 +195,8 @@ class System:
 
     # -- what a person does --------------------------------------------------------------------------------------
 
-    def connect(self, runtime: Runtime, **settings: str) -> int:
-        """Connect the Chatwoot and its GLPI; returns the hook."""
+    def connect(self, runtime: Runtime, *, krayin: bool = False, **settings: str) -> int:
+        """Connect the Chatwoot and its GLPI, and its Krayin if it is to be; returns GLPI's hook."""
         connected = accounts.connect(
             runtime.store,
             runtime.config,
@@ -208,14 +211,31 @@ class System:
             "enable_followup_sync": "true",
             **settings,
         }
-        return hooks.add(runtime, "glpi", connected.account, given).hook
+        hook = hooks.add(runtime, "glpi", connected.account, given).hook
+        if krayin:
+            hooks.add(runtime, "krayin", connected.account, self._krayin_settings())
+        return hook
+
+    def _krayin_settings(self) -> dict[str, str]:
+        return {
+            "api_url": f"{self.krayin_url}/api/v1",
+            "api_token": self.krayin.token,
+            "enable_activity_sync": "true",
+            "enable_message_sync": "true",
+        }
 
     def glpi_rows(self) -> dict[str, list[dict[str, Any]]]:
         """Everything the GLPI holds."""
-        found: dict[str, list[dict[str, Any]]] = requests.get(
-            f"{self.glpi_url}/_sandbox/dump", timeout=30
-        ).json()
-        return found
+        return _dump(self.glpi_url)
+
+    def krayin_rows(self) -> dict[str, list[dict[str, Any]]]:
+        """Everything the Krayin holds."""
+        return _dump(self.krayin_url)
+
+
+def _dump(url: str) -> dict[str, list[dict[str, Any]]]:
+    found: dict[str, list[dict[str, Any]]] = requests.get(f"{url}/_sandbox/dump", timeout=30).json()
+    return found
 
 
 def counts(runtime: Runtime) -> dict[str, int]:
@@ -244,6 +264,7 @@ def running(
     *parts_wanted: str,
     options: Mapping[str, str] | None = None,
     glpi_options: Mapping[str, Any] | None = None,
+    krayin_options: Mapping[str, Any] | None = None,
     chatwoot_options: Mapping[str, Any] | None = None,
     env: Mapping[str, str] | None = None,
 ) -> Iterator[tuple[System, Runtime]]:
@@ -260,10 +281,12 @@ def running(
         data_dir.mkdir()
         ready_dir.mkdir()
         glpi = glpi_app(**(glpi_options or {}))
+        krayin = krayin_app(**{"flavour": "2.2.3", **(krayin_options or {})})
         chatwoot = chatwoot_app(**(chatwoot_options or {}))
         gate = Gate()
         gate.guard(glpi)
         glpi_url = stack.enter_context(SandboxServer(glpi)).url
+        krayin_url = stack.enter_context(SandboxServer(krayin)).url
         chatwoot_url = stack.enter_context(SandboxServer(chatwoot)).url
         redis_port, bind = free_port(), f"127.0.0.1:{free_port()}"
         ours = {
@@ -289,6 +312,8 @@ def running(
             bind=bind,
             glpi=glpi.extensions["sandbox"],
             glpi_url=glpi_url,
+            krayin=krayin.extensions["sandbox"],
+            krayin_url=krayin_url,
             chatwoot=chatwoot.extensions["sandbox"],
             chatwoot_url=chatwoot_url,
             gate=gate,

@@ -39,11 +39,11 @@ def demo(once: bool, seed: int) -> None:
     bars = printing.Bars(output.console(stderr=True))
     with stopped_by_signals(stopping.set), _directory(config) as (data_dir, keep):
         engine = ", ".join(f"{name}={value}" for name, value in staging.ENGINE.items())
-        bars.say(f"Starting the service, a Chatwoot and a GLPI in {data_dir}, with {engine}.")
+        bars.say(f"Starting the service, a Chatwoot, a GLPI and a Krayin in {data_dir}, with {engine}.")
         try:
             with staging.staged(staging.config_of(config, data_dir), seed=seed, stopping=stopping) as stage:
                 steps = day.plan(seed)
-                bars.say(f"Playing a day of {len(steps)} steps; {FAIL_RATE:.0%} of GLPI's answers fail.")
+                bars.say(f"Playing a day of {len(steps)} steps; {FAIL_RATE:.0%} of the CRMs' answers fail.")
                 with bars:
                     result = run(stage, steps, bars, stopping)
                 _show(result)

@@ -18,6 +18,7 @@ from rich.progress import (
 from rich.table import Table
 from rich.text import Text
 
+from crm_sync.demo.reconcile import COMPARISONS
 from crm_sync.demo.run import Result
 from crm_sync.store.models import EventState
 
@@ -73,7 +74,7 @@ def show(result: Result, console: Console) -> None:
     _incoming(result, console)
     _counts("What became of them", ("outcome", "events"), found.outcomes, console)
     if found.reasons:
-        table = _table("What did not get to GLPI, and why", "outcome", "in words", "events")
+        table = _table("What did not get to a CRM, and why", "outcome", "in words", "events")
         for (reason, words), number in sorted(found.reasons.items(), key=lambda item: -item[1]):
             table.add_row(Text(reason), Text(words), str(number))
         console.print(table)
@@ -100,7 +101,7 @@ def _incoming(result: Result, console: Console) -> None:
             f"{found.sent} deliveries sent = {found.stored} stored + {sum(found.ignored.values())} ignored "
             f"+ {sum(found.refused.values())} refused"
             + (f" + {found.unaccounted} unaccounted for" if found.unaccounted else "")
-            + (f"; {found.pulled} changes in the CRM were pulled" if found.pulled else "")
+            + (f"; {found.pulled} changes in the CRMs were pulled" if found.pulled else "")
         )
     )
 
@@ -114,14 +115,10 @@ def _counts(title: str, columns: Sequence[str], counts: Mapping[str, int], conso
 
 def _comparison(result: Result, console: Console) -> None:
     report = result.report
-    table = _table("Chatwoot and GLPI compared", "what", "number")
-    names = {
-        "users": "contacts that are exactly one user",
-        "tickets": "conversations that are exactly one ticket",
-        "places": "messages that are there exactly once",
-    }
-    for key, words in names.items():
-        table.add_row(words, str(report.matched.get(key, 0)))
+    table = _table("Chatwoot compared with its CRMs", "what", "number")
+    for comparison in COMPARISONS.values():
+        for key, words in comparison.kinds.items():
+            table.add_row(f"{comparison.crm}: {words}", str(report.matched.get(key, 0)))
     for words, number in (
         ("lost", report.lost),
         ("duplicates", report.duplicates),

@@ -1,4 +1,4 @@
-"""Plays the day, kills a worker in the middle, has a technician come by when all has settled, and compares."""
+"""Plays the day, kills a worker in the middle, lets people work in the CRMs when all has settled, and compares."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ from dataclasses import dataclass, replace
 from typing import Protocol
 
 from crm_sync import clock
-from crm_sync.demo import reconcile as judge, technician
+from crm_sync.demo import reconcile as judge, salesperson, technician
 from crm_sync.demo.stage import Stage, Stopped
 from crm_sync.demo.tally import Tally, tally
 from crm_sync.engine import operate
 from crm_sync.sandbox import day
 
-#: Share of GLPI's answers that fail while the day is played.
+#: Share of the CRMs' answers that fail while the day is played.
 FAIL_RATE = 0.02
 #: When the worker is killed, as a share of the day.
 KILL_AT = 0.5
@@ -54,31 +54,37 @@ def run(stage: Stage, steps: Sequence[day.Step], progress: Progress, stopping: t
     """Play and judge. Raises Stopped when ``stopping`` is set meanwhile."""
     started = clock.now()
     actors = _Actors(stage, len(steps), progress, stopping)
-    stage.glpi.faults.change({"fail_rate": FAIL_RATE})
+    stage.let_crms_fail(FAIL_RATE)
     played = day.play(stage.chatwoot, steps, on_step=actors.stepped)
     progress.say(f"The day is over; waiting until everything has ended (at most {WAIT_S:g} s).")
     settled = wait_settled(stage, progress, stopping)
     if not settled:
         progress.say(f"Not everything ended within {WAIT_S:g} s.")
-    stage.glpi.faults.change({"fail_rate": 0})
-    visit = technician.visit(stage, lambda: wait_settled(stage, progress, stopping), stopping)
-    progress.say(visit.words)
+    stage.let_crms_fail(0)
+    visits = []
+    for person in (technician, salesperson):
+        visit = person.visit(stage, lambda: wait_settled(stage, progress, stopping), stopping)
+        progress.say(visit.words)
+        visits.append(visit)
+    statuses = {number: status for visit in visits for number, status in visit.statuses.items()}
     counted = tally(stage.runtime, sent=len(stage.chatwoot.deliveries))
     planned = day.expected(steps)
     expected = {
         played.conversations[number]: replace(
-            item, status=visit.statuses.get(played.conversations[number], item.status)
+            item, status=statuses.get(played.conversations[number], item.status)
         )
         for number, item in planned.items()
     }
     report = judge.reconcile(
         stage.chatwoot_dump(),
-        stage.glpi_dump(),
+        stage.crm_dumps(),
         counted.as_journal(),
         expected,
-        faults=actors.kills + sum(stage.glpi.faults.hits.values()),
+        faults=actors.kills + stage.faults(),
     )
-    report = replace(report, problems=(*report.problems, *visit.problems))
+    report = replace(
+        report, problems=(*report.problems, *(one for visit in visits for one in visit.problems))
+    )
     return Result(report, counted, (clock.now() - started).total_seconds())
 
 

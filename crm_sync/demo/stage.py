@@ -1,4 +1,4 @@
-"""The stage of the demo: a Chatwoot and a GLPI that are played, and the whole service between them, for real.
+"""The stage of the demo: a Chatwoot, a GLPI and a Krayin that are played, and the whole service between them, for real.
 
 Guarantees: nothing of the machine's own service is touched (database, Redis and keys of the environment are not
 used), and nothing stays behind but the data directory.
@@ -22,7 +22,7 @@ from crm_sync.config import Config
 from crm_sync.engine import accounts, hooks
 from crm_sync.engine.runtime import Runtime
 from crm_sync.errors import ConfigError, CrmSyncError
-from crm_sync.sandbox import chatwoot as chatwoot_sandbox, glpi as glpi_sandbox
+from crm_sync.sandbox import chatwoot as chatwoot_sandbox, glpi as glpi_sandbox, krayin as krayin_sandbox
 from crm_sync.sandbox.server import SandboxServer
 from crm_sync.supervisor import Service
 
@@ -41,6 +41,8 @@ _OWN = {
     "CRM_SYNC_PUBLIC_URL": "",
 }
 LATENCY_MS = 5
+#: The generation of Krayin that has no limit of calls a minute.
+KRAYIN = "2.2.3"
 START_TIMEOUT_S = 90.0
 STOP_TIMEOUT_S = 40.0
 LOG_FILE = "demo.log"
@@ -61,21 +63,32 @@ class Stage:
     runtime: Runtime
     chatwoot: chatwoot_sandbox.ChatwootSandbox
     glpi: glpi_sandbox.GlpiSandbox
+    krayin: krayin_sandbox.KrayinSandbox
     service: Service
     #: Where people can look: the sandboxes, health and metrics.
     urls: Mapping[str, str]
     _apps: Mapping[str, Any]
-    #: The hook between them, and where GLPI's API is.
-    hook_id: int
-    api_url: str
+    #: The hooks between Chatwoot and each CRM, by the app, and where the CRMs' APIs are.
+    hook_ids: Mapping[str, int]
+    glpi_url: str
+    krayin_url: str
 
     def chatwoot_dump(self) -> dict[str, Any]:
         """Everything in Chatwoot."""
         return self._dump("chatwoot")
 
-    def glpi_dump(self) -> dict[str, Any]:
-        """Everything in GLPI."""
-        return self._dump("glpi")
+    def crm_dumps(self) -> dict[str, dict[str, Any]]:
+        """Everything in each CRM, by its app."""
+        return {app_id: self._dump(app_id) for app_id in self.hook_ids}
+
+    def let_crms_fail(self, rate: float) -> None:
+        """This share (0 to 1) of what the CRMs are asked fails from now on."""
+        for crm in (self.glpi, self.krayin):
+            crm.faults.change({"fail_rate": rate})
+
+    def faults(self) -> int:
+        """How often a CRM has failed."""
+        return sum(sum(crm.faults.hits.values()) for crm in (self.glpi, self.krayin))
 
     def kill_worker(self) -> int | None:
         """End the events worker as a crash would; its process id, or None while there is none."""
@@ -108,10 +121,13 @@ def staged(config: Config, *, seed: int, stopping: threading.Event) -> Iterator[
     """
     glpi_app = glpi_sandbox.create_app(latency_ms=LATENCY_MS, seed=seed)
     chatwoot_app = chatwoot_sandbox.create_app(latency_ms=LATENCY_MS, seed=seed, workers=2)
+    krayin_app = krayin_sandbox.create_app(flavour=KRAYIN, latency_ms=LATENCY_MS, seed=seed)
+    krayin: krayin_sandbox.KrayinSandbox = krayin_app.extensions["sandbox"]
     glpi: glpi_sandbox.GlpiSandbox = glpi_app.extensions["sandbox"]
     chatwoot: chatwoot_sandbox.ChatwootSandbox = chatwoot_app.extensions["sandbox"]
     with ExitStack() as stack:
         glpi_server = stack.enter_context(SandboxServer(glpi_app))
+        krayin_server = stack.enter_context(SandboxServer(krayin_app))
         chatwoot_server = stack.enter_context(SandboxServer(chatwoot_app))
         running, url = stack.enter_context(_running(config, stopping))
         runtime = service.build(
@@ -125,21 +141,34 @@ def staged(config: Config, *, seed: int, stopping: threading.Event) -> Iterator[
             account_id=chatwoot.account_id,
             api_token=chatwoot.api_token,
         )
+        glpi_url, krayin_url = f"{glpi_server.url}/apirest.php", f"{krayin_server.url}/api/v1"
         settings = {
-            "api_url": f"{glpi_server.url}/apirest.php",
-            "app_token": glpi.app_token,
-            "user_token": glpi.user_tokens["super"],
-            "enable_followup_sync": "true",
+            "glpi": {
+                "api_url": glpi_url,
+                "app_token": glpi.app_token,
+                "user_token": glpi.user_tokens["super"],
+                "enable_followup_sync": "true",
+            },
+            "krayin": {
+                "api_url": krayin_url,
+                "api_token": krayin.token,
+                "enable_activity_sync": "true",
+                "enable_message_sync": "true",
+            },
         }
-        hook = hooks.add(runtime, "glpi", connected.account, settings)
+        hook_ids = {
+            app_id: hooks.add(runtime, app_id, connected.account, given).hook
+            for app_id, given in settings.items()
+        }
         urls = {
             "Chatwoot (sandbox)": f"{chatwoot_server.url}/_sandbox/dump",
             "GLPI (sandbox)": f"{glpi_server.url}/_sandbox/dump",
+            "Krayin (sandbox)": f"{krayin_server.url}/_sandbox/dump",
             "health": f"{url}/health/ready",
             "metrics": f"{url}/metrics",
         }
-        played = {"chatwoot": chatwoot_app, "glpi": glpi_app}
-        yield Stage(runtime, chatwoot, glpi, running, urls, played, hook.hook, settings["api_url"])
+        played = {"chatwoot": chatwoot_app, "glpi": glpi_app, "krayin": krayin_app}
+        yield Stage(runtime, chatwoot, glpi, krayin, running, urls, played, hook_ids, glpi_url, krayin_url)
 
 
 def config_of(base: Config, data_dir: Path) -> Config:

@@ -3,44 +3,22 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from crm_sync.crms.glpi.client import GlpiClient
 from crm_sync.crms.glpi.mapping import PROCESSING, SOLVED
-from crm_sync.demo.reconcile import Problem, identifiable
-from crm_sync.demo.stage import Stage, Stopped
-from crm_sync.engine import hooks, pull as pulling
-from crm_sync.locks import Busy
-
-#: How many conversations get each treatment.
-EACH = 3
-#: How often a pull is tried while the beat's own is under way, and how long each waits for it, in seconds.
-_TRIES, _WAIT_S = 40, 0.25
-
-
-@dataclass(frozen=True, slots=True)
-class Visit:
-    """What was done: the states conversations are to be in now, and what came back that should not have."""
-
-    statuses: Mapping[int, str]
-    problems: tuple[Problem, ...]
-
-    @property
-    def words(self) -> str:
-        """For people."""
-        return (
-            f"A technician and an agent changed {len(self.statuses)} tickets and conversations; "
-            f"{len(self.problems)} writes came back as an echo."
-        )
+from crm_sync.demo.comparison import Problem, identifiable
+from crm_sync.demo.stage import Stage
+from crm_sync.demo.visit import EACH, Visit, pull
+from crm_sync.engine import hooks
 
 
 def visit(stage: Stage, settle: Callable[[], bool], stopping: threading.Event) -> Visit:
     """Let both sides work, and the changes of GLPI come back. ``settle`` waits until nothing is under way."""
-    hooks.change(stage.runtime, stage.hook_id, {"enable_bidirectional_sync": "true"})
+    hooks.change(stage.runtime, stage.hook_ids["glpi"], {"enable_bidirectional_sync": "true"})
     chosen = _chosen(stage.chatwoot_dump()["conversations"])
-    technician = GlpiClient(stage.api_url, stage.glpi.app_token, stage.glpi.user_tokens["tech"])
+    technician = GlpiClient(stage.glpi_url, stage.glpi.app_token, stage.glpi.user_tokens["tech"])
     for _, ticket in chosen["solved"]:
         technician.update("Ticket", ticket, {"status": SOLVED})
     for _, ticket in chosen["reopened"]:
@@ -52,12 +30,14 @@ def visit(stage: Stage, settle: Callable[[], bool], stopping: threading.Event) -
     wanted = (there + len(chosen["resolved"]), here + by_technician)
     # A second time nothing is new.
     for _ in range(2):
-        _pull(stage, stopping)
+        pull(stage, "glpi", stopping)
         settle()
     statuses = {number: "open" for number, _ in chosen["reopened"]} | {
         number: "resolved" for number, _ in chosen["solved"] + chosen["resolved"]
     }
-    return Visit(statuses, tuple(_echoes(_writes(stage), wanted)))
+    problems = tuple(_echoes(_writes(stage), wanted))
+    words = f"A technician and an agent changed {len(statuses)} tickets and conversations"
+    return Visit(f"{words}; {len(problems)} writes came back as an echo.", problems, statuses)
 
 
 def _chosen(conversations: list[dict[str, Any]]) -> dict[str, list[tuple[int, int]]]:
@@ -74,17 +54,6 @@ def _chosen(conversations: list[dict[str, Any]]) -> dict[str, list[tuple[int, in
         "resolved": unsolved[EACH : 2 * EACH],
         "reopened": resolved[:EACH],
     }
-
-
-def _pull(stage: Stage, stopping: threading.Event) -> None:
-    for _ in range(_TRIES):
-        try:
-            pulling.pull(stage.runtime, stage.hook_id)
-        except Busy:
-            if stopping.wait(_WAIT_S):
-                raise Stopped from None
-        else:
-            return
 
 
 def _writes(stage: Stage) -> tuple[int, int]:

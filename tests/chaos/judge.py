@@ -3,19 +3,19 @@
 Promised is what was answered with 2xx, and nothing else: a delivery that met a dead web process may be in GLPI or not,
 but never twice. The comparison of both sides is the demo's; the order is judged here, by this rule:
 
-    A message is *out of order* when GLPI shows it (by date, then by id) below a later message of its conversation
-    that had not settled yet when its own delivery was answered: the engine had both in hand, and time to sort them.
-    One that came later than that is written with its own date; only within the same second can it stand below.
-    A ticket that does not begin with the first public message of its conversation is always out of order.
+    A message is *out of order* when a CRM shows it (GLPI by date, then by id; Krayin by id) below a later message of
+    its conversation that had not settled yet when its own delivery was answered: the engine had both in hand, and time
+    to sort them. One that came later than that is written with its own date to GLPI, where only within the same second
+    it can stand below; Krayin has no place for it but the end.
+    A ticket or an activity that does not begin with the first public message of its conversation is always out of
+    order.
 """
 
 from __future__ import annotations
 
 import copy
 import json
-import re
-from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cached_property
@@ -26,7 +26,8 @@ from sqlalchemy import select
 
 from crm_sync.chatwoot import payloads
 from crm_sync.chatwoot.noise import noise
-from crm_sync.demo.reconcile import identifiable, reconcile, written
+from crm_sync.demo.comparison import identifiable, written
+from crm_sync.demo.reconcile import reconcile
 from crm_sync.engine import apps
 from crm_sync.engine.runtime import Runtime
 from crm_sync.errors import Skip
@@ -34,9 +35,8 @@ from crm_sync.events import Event, EventName
 from crm_sync.sandbox.chatwoot.outbox import Delivery
 from crm_sync.sandbox.day import Expected
 from crm_sync.store import models
+from tests.chaos.shown import Shown, in_glpi, in_krayin
 from tests.system import System, counts
-
-_MARKER = re.compile(r"crm-sync/[^/\s]+/\d+/(conversation|message)/(\d+)/(?:first/(\d+)/)?")
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,13 +114,19 @@ def judge(system: System, runtime: Runtime, expected: Mapping[int, Expected] | N
     """Compare what was promised with what is there. ``expected`` is the plan, by the conversation's id."""
     promises = Promises(system.chatwoot.deliveries)
     chatwoot = requests.get(f"{system.chatwoot_url}/_sandbox/dump", timeout=30).json()
-    glpi = system.glpi_rows()
-    promised, touched = trimmed(chatwoot, promises, _marked(glpi))
+    dumps = {"glpi": system.glpi_rows(), "krayin": system.krayin_rows()}
+    crms = {app_id: dumps[app_id] for app_id in _connected(runtime)}
+    shown = {app_id: _shown(app_id, dump, chatwoot) for app_id, dump in crms.items()}
+    there = set().union(*(one.messages for one in shown.values()))
+    promised, touched = trimmed(chatwoot, promises, there)
     states = counts(runtime)
     journal = {**states, "unaccounted": len(unaccounted(runtime, promises))}
     plan = {number: one for number, one in (expected or {}).items() if number not in touched}
-    report = reconcile(promised, glpi, journal, plan)
-    disorder = out_of_order(chatwoot, glpi, promises, _received(runtime), runtime.config.settle_s)
+    report = reconcile(promised, crms, journal, plan)
+    received, settle_s = _received(runtime), runtime.config.settle_s
+    disorder = [
+        words for one in shown.values() for words in out_of_order(chatwoot, one, promises, received, settle_s)
+    ]
     figures = {
         "deliveries": len(promises.kept),
         "events": sum(states.values()),
@@ -166,15 +172,16 @@ def unaccounted(runtime: Runtime, promises: Promises) -> list[Kept]:
         rows = session.execute(select(models.Delivery.delivery_id, models.Delivery.dedup_key)).all()
         profile_id = session.scalar(select(models.Account.profile_id))
     delivered, keys = {row[0] for row in rows}, {row[1] for row in rows}
-    manifest = apps.find("glpi").manifest
-    own = frozenset(attribute.key for attribute in manifest.attributes)
+    manifests = [apps.find(app_id).manifest for app_id in _connected(runtime)]
+    own = frozenset(attribute.key for manifest in manifests for attribute in manifest.attributes)
+    wanted = {name for manifest in manifests for name in manifest.events}
 
     def is_known(kept: Kept) -> bool:
         event = kept.event
         return (
             kept.delivery.delivery_id in delivered
             or event is None
-            or event.name not in manifest.events
+            or event.name not in wanted
             or noise(event, own_keys=own, profile_id=profile_id) is not None
             or payloads.delivery_key(event, kept.payload) in keys
         )
@@ -213,6 +220,7 @@ def _pending(runtime: Runtime) -> list[str]:
 
 def _hits(system: System) -> Iterator[int]:
     yield from system.glpi.faults.hits.values()
+    yield from system.krayin.faults.hits.values()
     yield from system.chatwoot.faults.hits.values()
 
 
@@ -221,21 +229,16 @@ def _hits(system: System) -> Iterator[int]:
 
 def out_of_order(
     chatwoot: Mapping[str, Any],
-    glpi: Mapping[str, Sequence[Mapping[str, Any]]],
+    shown: Shown,
     promises: Promises,
     received: Mapping[int, float],
     settle_s: float,
 ) -> list[str]:
     """A sentence for each message that is out of order; see this module."""
-    found = list(_wrong_beginnings(chatwoot, glpi))
-    shown: dict[int, list[tuple[str, int, int]]] = defaultdict(list)
-    for row in glpi.get("ITILFollowup", ()):
-        marked = _MARKER.search(str(row["content"]))
-        if marked is not None:
-            shown[row["items_id"]].append((str(row["date"]), row["id"], int(marked[2])))
-    for ticket, places in shown.items():
+    found = list(_wrong_beginnings(chatwoot, shown))
+    for thread, messages in shown.threads.items():
         above: list[int] = []
-        for _, _, message in sorted(places):
+        for message in messages:
             answered = promises.messages.get(message)
             unsettled = [
                 later
@@ -243,32 +246,34 @@ def out_of_order(
                 if later > message and answered is not None and answered <= received[later] + settle_s
             ]
             if unsettled:
-                found.append(f"message {message} is shown below {unsettled[0]} in ticket {ticket}")
+                found.append(f"message {message} is shown below {unsettled[0]} in {thread}")
             above.append(message)
     return found
 
 
-def _wrong_beginnings(
-    chatwoot: Mapping[str, Any], glpi: Mapping[str, Sequence[Mapping[str, Any]]]
-) -> Iterator[str]:
+def _wrong_beginnings(chatwoot: Mapping[str, Any], shown: Shown) -> Iterator[str]:
     firsts = {
         conversation["id"]: next((one["id"] for one in written(conversation) if not one["private"]), 0)
         for conversation in chatwoot["conversations"]
         if identifiable(conversation["meta"]["sender"])
     }
-    for row in glpi.get("Ticket", ()):
-        marked = _MARKER.search(str(row["content"]))
-        if marked is None or marked[3] is None:
-            continue
-        conversation, begins_with = int(marked[2]), int(marked[3])
-        if begins_with and firsts.get(conversation, begins_with) != begins_with:
-            yield f"ticket {row['id']} begins with message {begins_with} instead of {firsts[conversation]}"
+    for what, conversation, first in shown.beginnings:
+        if first and firsts.get(conversation, first) != first:
+            yield f"{what} begins with message {first} instead of {firsts[conversation]}"
 
 
-def _marked(glpi: Mapping[str, Sequence[Mapping[str, Any]]]) -> Iterator[int]:
-    """The messages that are in GLPI."""
-    for kind in ("Ticket", "ITILFollowup"):
-        for row in glpi.get(kind, ()):
-            marked = _MARKER.search(str(row["content"]))
-            if marked is not None:
-                yield int(marked[2] if marked[1] == "message" else marked[3] or 0)
+def _shown(app_id: str, dump: Mapping[str, Any], chatwoot: Mapping[str, Any]) -> Shown:
+    if app_id == "glpi":
+        return in_glpi(dump)
+    conversation_of = {
+        message["id"]: conversation["id"]
+        for conversation in chatwoot["conversations"]
+        for message in conversation["messages"]
+    }
+    return in_krayin(dump, conversation_of)
+
+
+def _connected(runtime: Runtime) -> list[str]:
+    """The apps of the hooks there are."""
+    with runtime.store.read() as session:
+        return list(session.scalars(select(models.Hook.app_id).order_by(models.Hook.id)))

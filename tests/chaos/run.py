@@ -36,6 +36,7 @@ OPTIONS = {
     "CRM_SYNC_LOG_LEVEL": "ERROR",
 }
 GLPI = {"latency_ms": 10, "fail_rate": 0.03}
+KRAYIN = {"latency_ms": 10, "fail_rate": 0.03}
 CHATWOOT = {"latency_ms": 5, "fail_rate": 0.03, "workers": 2}
 
 Say = Callable[[str], None]
@@ -46,13 +47,20 @@ def run(seed: int, seconds: float, *, faults_at_least: int = 0, size: float = 1.
     plan = day.plan(
         seed, contacts=round(44 * size), conversations=round(64 * size), messages=round(320 * size)
     )
-    glpi, chatwoot = {**GLPI, "seed": seed}, {**CHATWOOT, "seed": seed}
+    chatwoot = {**CHATWOOT, "seed": seed}
     say(f"Starting the service (seed {seed}).")
     with running(
-        "web", *WORKERS, "beat", options=OPTIONS, glpi_options={"seed": seed}, chatwoot_options=chatwoot
+        "web",
+        *WORKERS,
+        "beat",
+        options=OPTIONS,
+        glpi_options={"seed": seed},
+        krayin_options={"seed": seed},
+        chatwoot_options=chatwoot,
     ) as (system, runtime):
-        system.connect(runtime)
-        system.glpi.faults.change(glpi)
+        system.connect(runtime, krayin=True)
+        system.glpi.faults.change(GLPI)
+        system.krayin.faults.change(KRAYIN)
         street = Street(system, plan, seconds)
         storm = Storm(system, street, seed, lambda words: say(f"{_figures(system, runtime)}  {words}"))
         street.start()

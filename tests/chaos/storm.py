@@ -112,7 +112,8 @@ class Storm:
 
     def calm(self) -> None:
         """Everything runs again, and nothing fails any more."""
-        self.system.glpi.faults.change({"down": False, "fail_rate": 0.0})
+        for crm in (self.system.glpi, self.system.krayin):
+            crm.faults.change({"down": False, "fail_rate": 0.0})
         self.system.chatwoot.faults.change({"fail_rate": 0.0})
         self.mend()
         for name in (*WORKERS, "beat", "web"):
@@ -179,6 +180,13 @@ def _glpi_down(storm: Storm, _random: random.Random) -> None:
     storm.system.glpi.faults.change({"down": False})
 
 
+def _krayin_down(storm: Storm, _random: random.Random) -> None:
+    storm.system.faults += 1
+    storm.system.krayin.faults.change({"down": True})
+    storm.pause(1.0, 4.0)
+    storm.system.krayin.faults.change({"down": False})
+
+
 def _expire(storm: Storm, _random: random.Random) -> None:
     storm.system.faults += 1
     requests.post(f"{storm.system.glpi_url}/_sandbox/sessions/expire", timeout=10).raise_for_status()
@@ -195,5 +203,6 @@ FAULTS = (
     Fault("SIGKILL to the web process, between two deliveries", _restart_web),
     Fault("SIGKILL to the beat", _kill_beat),
     Fault("GLPI is down for a while", _glpi_down),
+    Fault("Krayin is down for a while", _krayin_down),
     Fault("GLPI forgets all sessions", _expire),
 )

@@ -8,6 +8,7 @@ import pytest
 
 from crm_sync.sandbox.chatwoot.outbox import Delivery, rails_json
 from tests.chaos.judge import Promises, out_of_order, trimmed
+from tests.chaos.shown import in_glpi, in_krayin
 from tests.payloads import conversation_status_changed, message_created
 
 SETTLE_S = 1.0
@@ -59,15 +60,40 @@ def test_a_message_is_out_of_order_only_when_both_were_in_hand(
 ) -> None:
     promises = Promises([message(101, at=answered[0]), message(102, at=answered[1])])
     found = out_of_order(
-        shown(), {"ITILFollowup": followups}, promises, {101: answered[0], 102: received}, SETTLE_S
+        shown(), in_glpi({"ITILFollowup": followups}), promises, {101: answered[0], 102: received}, SETTLE_S
     )
     assert bool(found) is wrong
 
 
 @pytest.mark.parametrize(("first", "wrong"), [(101, False), (0, False), (102, True)])
 def test_a_ticket_begins_with_the_first_message_of_its_conversation(first: int, *, wrong: bool) -> None:
-    found = out_of_order(shown(), {"Ticket": [ticket(first)]}, Promises([]), {}, SETTLE_S)
+    found = out_of_order(shown(), in_glpi({"Ticket": [ticket(first)]}), Promises([]), {}, SETTLE_S)
     assert bool(found) is wrong
+
+
+def activity(number: int, mark: str, first: int | None = None) -> dict[str, Any]:
+    tag = {"crm_sync": f"cw-example.com-3-{mark}", **({"first_message": first} if first else {})}
+    return {"id": number, "additional": tag}
+
+
+@pytest.mark.parametrize(("order", "wrong"), [((101, 102), False), ((102, 101), True)])
+def test_notes_are_out_of_order_by_the_order_they_were_made_in(
+    order: tuple[int, int], *, wrong: bool
+) -> None:
+    notes = [activity(number, f"message-{message_id}") for number, message_id in enumerate(order, start=5)]
+    there = in_krayin({"activities": [*notes, {"id": 9, "additional": None}]}, {101: 10, 102: 10})
+    assert there.messages == {101, 102}
+    promises = Promises([message(101, at=10.5), message(102, at=10.0)])
+    found = out_of_order(shown(), there, promises, {101: 10.5, 102: 10.0}, SETTLE_S)
+    assert bool(found) is wrong
+
+
+@pytest.mark.parametrize(("first", "wrong"), [(101, False), (None, False), (102, True)])
+def test_an_activity_begins_with_the_first_message_of_its_conversation(
+    first: int | None, *, wrong: bool
+) -> None:
+    there = in_krayin({"activities": [activity(5, "conversation-10", first)]}, {})
+    assert bool(out_of_order(shown(), there, Promises([]), {}, SETTLE_S)) is wrong
 
 
 def test_a_message_that_was_refused_is_not_missed_unless_it_is_there() -> None:

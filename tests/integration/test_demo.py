@@ -15,7 +15,8 @@ from types import SimpleNamespace
 
 import pytest
 
-from crm_sync.demo.reconcile import Problem, Report
+from crm_sync.demo.comparison import Problem
+from crm_sync.demo.reconcile import Report
 from crm_sync.demo.run import Result
 from crm_sync.demo.tally import Tally
 from crm_sync.errors import ConfigError
@@ -55,6 +56,18 @@ def test_a_day_with_faults_and_a_killed_worker_adds_up(
     assert figures["faults"] > 1
     assert "Killed the worker" in done.stderr
     assert "Everything adds up" in done.stdout
+    shown = {
+        crm: {
+            words: int(number)
+            for words, number in re.findall(rf"{crm}: (.+?) +(\d+)$", done.stdout, re.MULTILINE)
+        }
+        for crm in ("GLPI", "Krayin")
+    }
+    assert all(number >= 40 for counts in shown.values() for number in counts.values())
+    assert (len(shown["GLPI"]), len(shown["Krayin"])) == (3, 4)
+    assert shown["GLPI"]["messages that are there exactly once"] >= 280
+    assert shown["Krayin"]["messages that are there exactly once"] >= 280
+    assert "3 of them are shown as won in Chatwoot, 0 writes came back as an echo" in done.stderr
 
 
 @pytest.mark.slow
@@ -139,7 +152,7 @@ def test_a_run_that_does_not_add_up_ends_with_status_1_and_shows_what_is_wrong()
     assert answer.status == 1
     assert json.loads(answer.stdout.splitlines()[-1])["lost"] == 31
     added_up = "9 deliveries sent = 4 stored + 3 ignored + 1 refused + 1 unaccounted for"
-    assert f"{added_up}; 2 changes in the CRM were pulled" in answer.stdout
+    assert f"{added_up}; 2 changes in the CRMs were pulled" in answer.stdout
     assert re.search(r"^ *all +6 ", answer.stdout, re.MULTILINE)
     assert "lost: message 0 has no counterpart" in answer.stdout
     assert "… and 10 more." in answer.stdout

@@ -1,6 +1,6 @@
 """What Chatwoot's people wrote, as the HTML of GLPI's tickets and followups. Pure functions: no call, no clock.
 
-What people wrote is made HTML in :mod:`crm_sync.crms.glpi.markup`. A comment that readers do not see tells which record
+What people wrote is made HTML in :mod:`crm_sync.crms.markup`. A comment that readers do not see tells which record
 of Chatwoot a content is.
 """
 
@@ -12,10 +12,10 @@ from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import urlsplit
 
-from crm_sync.crms.glpi import markup
+from crm_sync.crms import markup
 from crm_sync.crms.glpi.versions import Version
 from crm_sync.crms.texts import Texts
-from crm_sync.events import Attachment, Direction, Message
+from crm_sync.events import Attachment, Message
 
 #: How a comment of ours begins, as it was sent, as GLPI 10 encodes it in what /search answers, and as GLPI 9.5 does
 #: everywhere. The last is also how somebody's ``<`` is escaped, so only the last one in a content counts: it is ours.
@@ -145,16 +145,11 @@ def _text(message: Message, texts: Texts) -> str:
     if made is None:
         if not text.strip():
             return ""
-        made = markup.markdown(text) if _is_markdown(message) else markup.paragraph(text)
+        made = markup.written(message)
     if markup.size(made) <= TEXT_LIMIT:
         return made
     cut = markup.beginning(text, TEXT_LIMIT)
     return markup.paragraph(cut) + _remark(texts("words.cut", count=len(cut)))
-
-
-def _is_markdown(message: Message) -> bool:
-    """Whether Chatwoot's editor (or a bot) made it. What an agent wrote in the channel's own app is as it is."""
-    return message.direction is Direction.OUTGOING and not message.content_attributes.get("external_echo")
 
 
 def _mail(message: Message) -> str | None:

@@ -5,8 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import timedelta
 
+from crm_sync.crms import markup
 from crm_sync.crms.base import Link, Local, Port
-from crm_sync.crms.glpi import content, mapping, markup, templates
+from crm_sync.crms.glpi import content, mapping, templates
 from crm_sync.crms.glpi.client import GlpiClient
 from crm_sync.crms.glpi.history import History
 from crm_sync.crms.glpi.versions import Version

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from crm_sync.crms import markup
 from crm_sync.crms.base import Link, Port, Remote
-from crm_sync.crms.glpi import choices, content, markup
+from crm_sync.crms.glpi import choices, content
 from crm_sync.crms.glpi.client import GlpiClient
 from crm_sync.crms.glpi.work import SOLUTION, TICKET, Work
 from crm_sync.errors import Duplicate, Rejected

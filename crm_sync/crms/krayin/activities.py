@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from crm_sync.crms import markup
 from crm_sync.crms.base import Link, Local, Port, Remote
 from crm_sync.crms.krayin import content, mapping
 from crm_sync.crms.krayin.answers import Overlap
@@ -170,7 +171,7 @@ class Activities(Work):
         contact = conversation.contact
         name = contact.name or contact.email or contact.phone_number or self.texts("words.unknown_contact")
         words = self.texts("words.new_conversation", name=name)
-        comment = content.body(first, self.texts) if first is not None else content.plain(words)
+        comment = content.body(first, self.texts) if first is not None else markup.paragraph(words)
         start, ahead = conversation.created_at or self.port.now, self.client.ahead
         end = max(self._end(conversation), start + SHORTEST)
         body: Fields = {

@@ -5,12 +5,12 @@ Krayin shows comments as HTML (facts), so what people wrote is escaped; it cuts 
 
 from __future__ import annotations
 
-import html
 import json
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
+from crm_sync.crms import markup
 from crm_sync.crms.texts import Texts
 from crm_sync.events import Message
 
@@ -50,26 +50,22 @@ def has_content(message: Message) -> bool:
 def comment(message: Message, texts: Texts) -> str:
     """A message as a note: who and when, what was written, what was attached."""
     if message.deleted:
-        return f"{_heading(message, texts)}<p><em>{_escaped(texts('words.deleted'))}</em></p>"
+        return f"{_heading(message, texts)}<p><em>{markup.escaped(texts('words.deleted'))}</em></p>"
     return _heading(message, texts) + body(message, texts)
 
 
 def body(message: Message, texts: Texts) -> str:
     """What a message says and carries."""
-    parts = [f"<p>{_lines(_cut(message.content or ''))}</p>"] if (message.content or "").strip() else []
+    parts = [_text(message)] if (message.content or "").strip() else []
     if message.attachments:
         items = "".join(
-            f"<li>{_link(item.url, item.name or item.file_type)}</li>" for item in message.attachments
+            f"<li>{markup.link(item.url or '', item.name or item.file_type)}</li>"
+            for item in message.attachments
         )
-        parts.append(f"<p>{_escaped(texts('words.attachments'))}</p><ul>{items}</ul>")
+        parts.append(f"<p>{markup.escaped(texts('words.attachments'))}</p><ul>{items}</ul>")
     if message.content_attributes.get("edited"):
-        parts.append(f"<p><em>{_escaped(texts('words.edited'))}</em></p>")
+        parts.append(f"<p><em>{markup.escaped(texts('words.edited'))}</em></p>")
     return "".join(parts)
-
-
-def plain(text: str) -> str:
-    """A sentence of ours."""
-    return f"<p>{_escaped(text)}</p>"
 
 
 def moment(at: datetime) -> str:
@@ -79,25 +75,15 @@ def moment(at: datetime) -> str:
 
 def _heading(message: Message, texts: Texts) -> str:
     name = message.sender.name or texts(f"words.{message.sender.kind.value}")
-    return f"<p><strong>{_escaped(f'[{moment(message.created_at)}] {name}:')}</strong></p>"
+    return f"<p><strong>{markup.escaped(f'[{moment(message.created_at)}] {name}:')}</strong></p>"
 
 
-def _cut(text: str) -> str:
-    """The beginning of a text that still fits once it is escaped."""
-    while len(_lines(text).encode()) > COMMENT_BYTES:
+def _text(message: Message) -> str:
+    """What was written; of what does not fit, as much of its plain text as does."""
+    made = markup.written(message)
+    if len(made.encode()) <= COMMENT_BYTES:
+        return made
+    text = message.content or ""
+    while len(markup.paragraph(text).encode()) > COMMENT_BYTES:
         text = text[: len(text) * 9 // 10]
-    return text
-
-
-def _lines(text: str) -> str:
-    return _escaped(text.strip()).replace("\n", "<br>")
-
-
-def _escaped(text: str) -> str:
-    return html.escape(text, quote=True)
-
-
-def _link(url: str | None, label: str) -> str:
-    if not url or not url.startswith(("http://", "https://")):
-        return _escaped(label)
-    return f'<a href="{_escaped(url)}">{_escaped(label)}</a>'
+    return markup.paragraph(text)

@@ -9,7 +9,8 @@ from typing import Any
 
 import pytest
 
-from crm_sync.demo.reconcile import Report, reconcile, visible
+from crm_sync.demo.comparison import visible
+from crm_sync.demo.reconcile import Report, reconcile
 
 Dump = dict[str, Any]
 MARK = "crm-sync/chat.example.com/3"
@@ -121,7 +122,7 @@ JOURNAL = {"deliveries": 20, "pending": 0, "done": 8, "skipped": 2, "failed": 0}
 def judged(change: Callable[[Dump, Dump], None] = lambda _chatwoot, _glpi: None, **journal: int) -> Report:
     chatwoot, glpi = world()
     change(chatwoot, glpi)
-    return reconcile(chatwoot, glpi, JOURNAL | journal, PLANNED, faults=4)
+    return reconcile(chatwoot, {"glpi": glpi}, JOURNAL | journal, PLANNED, faults=4)
 
 
 def found(report: Report) -> tuple[int, int, int]:

@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, given, settings, strategies as st
 
-from crm_sync.crms import texts
-from crm_sync.crms.glpi import content, markup
+from crm_sync.crms import markup, texts
+from crm_sync.crms.glpi import content
 from crm_sync.crms.glpi.client import GlpiClient
 from crm_sync.crms.glpi.versions import Version
 from crm_sync.events import Attachment, Direction, Message, Sender, SenderKind

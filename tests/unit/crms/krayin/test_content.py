@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -32,12 +33,27 @@ def test_what_people_wrote_cannot_become_markup() -> None:
     )
     assert "<script" not in made
     assert "<b>" not in made
-    assert "&lt;script&gt;x&lt;/script&gt; &amp; &quot;q&quot;" in made
+    assert '&lt;script&gt;x&lt;/script&gt; &amp; "q"' in made
 
 
 @pytest.mark.parametrize("text", ["é" * 70_000, "<" * 70_000, "🙂" * 40_000])
 def test_a_comment_is_never_longer_than_krayin_keeps(text: str) -> None:
     assert len(content.comment(message(text), WORDS).encode()) < 65_535
+
+
+def test_an_agents_markdown_is_shown_as_chatwoot_shows_it_and_a_customers_stars_are_stars() -> None:
+    text = "**Good news**\n1. open [it](https://shop/1)"
+    assert content.body(message(text), WORDS) == f"<p>{text.replace(chr(10), '<br>')}</p>"
+    agents = replace(message(text), direction=Direction.OUTGOING)
+    made = content.body(agents, WORDS)
+    assert "<strong>Good news</strong>" in made
+    assert '<a href="https://shop/1">it</a>' in made
+    assert "*" not in made
+
+
+def test_markdown_that_becomes_too_long_is_cut_as_plain_text() -> None:
+    made = content.body(replace(message("- <\n" * 4_900), direction=Direction.OUTGOING), WORDS)
+    assert len(made.encode()) <= content.COMMENT_BYTES + len("<p></p>")
 
 
 def test_attachments_are_links_to_the_web_or_names() -> None:

@@ -1,9 +1,9 @@
 """What people wrote, made HTML: their plain text, the markdown of agents, the HTML of mails. Pure functions.
 
-GLPI stores whatever it is sent (contracts/glpi: ticket-get-script), so nothing anybody writes may come out as more
-than the few tags listed here: no script, no style, no image that is fetched from elsewhere, no comment (ours are how a
-record is known again), no address but of the web and of mail. And everything comes out within a tag, since GLPI 10
-takes a text without one that holds an entity for one that is encoded already (contracts/glpi:
+GLPI and Krayin store whatever they are sent (contracts/glpi: ticket-get-script), so nothing anybody writes may come out
+as more than the few tags listed here: no script, no style, no image that is fetched from elsewhere, no comment (ours
+are how a record is known again), no address but of the web and of mail. And everything comes out within a tag, since
+GLPI 10 takes a text without one that holds an entity for one that is encoded already (contracts/glpi:
 ticket-create-escaped-only).
 """
 
@@ -21,6 +21,8 @@ from markdown_it import MarkdownIt
 from markdown_it.renderer import RendererHTML
 from markdown_it.token import Token
 from markdown_it.utils import OptionsDict
+
+from crm_sync.events import Direction, Message
 
 #: What is left of people's markup.
 # fmt: off
@@ -88,6 +90,17 @@ def is_web(url: str) -> bool:
         return urlsplit(url).scheme in {"http", "https"}
     except ValueError:
         return False
+
+
+def written(message: Message) -> str:
+    """The text of a message, by its own rules: a customer's stars are stars, an agent's are markdown."""
+    text = message.content or ""
+    return markdown(text) if _is_markdown(message) else paragraph(text)
+
+
+def _is_markdown(message: Message) -> bool:
+    """Whether Chatwoot's editor (or a bot) made it. What an agent wrote in the channel's own app is as it is."""
+    return message.direction is Direction.OUTGOING and not message.content_attributes.get("external_echo")
 
 
 # -- markdown ------------------------------------------------------------------------------------------------------
