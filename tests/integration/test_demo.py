@@ -52,19 +52,19 @@ def test_a_day_with_faults_and_a_killed_worker_adds_up(
     }
     assert (figures["lost"], figures["duplicates"], figures["out_of_order"]) == (0, 0, 0)
     assert figures["events"] == figures["done"] + figures["skipped"] + figures["failed"]
-    assert figures["deliveries"] > figures["events"] > 500
+    assert min(figures["deliveries"], figures["events"]) > 1000
     assert figures["faults"] > 1
     assert "Killed the worker" in done.stderr
     assert "Everything adds up" in done.stdout
     shown = {
         crm: {
             words: int(number)
-            for words, number in re.findall(rf"{crm}: (.+?) +(\d+)$", done.stdout, re.MULTILINE)
+            for words, number in re.findall(rf"^{crm}: (.+?) +(\d+)$", done.stdout, re.MULTILINE)
         }
         for crm in ("GLPI", "Krayin")
     }
-    assert all(number >= 40 for counts in shown.values() for number in counts.values())
-    assert (len(shown["GLPI"]), len(shown["Krayin"])) == (3, 4)
+    assert (len(shown["GLPI"]), len(shown["Krayin"])) == (3, 4), shown
+    assert min(number for counts in shown.values() for number in counts.values()) >= 40, shown
     assert shown["GLPI"]["messages that are there exactly once"] >= 280
     assert shown["Krayin"]["messages that are there exactly once"] >= 280
     assert "3 of them are shown as won in Chatwoot, 0 writes came back as an echo" in done.stderr
