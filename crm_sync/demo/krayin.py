@@ -45,13 +45,14 @@ class KrayinComparison(Comparison):
         self._account_id = account_id
         self._persons: dict[str, set[int]] = defaultdict(set)
         self._names: dict[int, str] = {}
-        self._leads: dict[int, set[int]] = defaultdict(set)
+        self._leads: dict[int | None, set[int]] = defaultdict(set)
         self._lead_of: dict[int, int] = {
             row["activity_id"]: row["lead_id"] for row in dump["lead_activities"]
         }
         self._activities: dict[int, list[Row]] = defaultdict(list)
         self._places: dict[int, list[_Place]] = defaultdict(list)
         self._placed: set[int] = set()
+        self._met: set[int] = set()
         for row in dump["persons"]:
             self._names[row["id"]] = row["name"]
             for value in _values(row):
@@ -66,6 +67,7 @@ class KrayinComparison(Comparison):
         what, wanted = f"contact {contact['id']}", int(identifiable(contact))
         persons = self._persons_of(contact)
         leads = self._leads_of(persons)
+        self._met |= persons
         self.number(what, "persons", len(persons), wanted=wanted)
         self.number(what, "leads", len(leads), wanted=wanted)
         self.shows(what, contact, "krayin_person_id", persons)
@@ -94,7 +96,11 @@ class KrayinComparison(Comparison):
         self._order(conversation, messages)
 
     def strangers(self, conversations: Iterable[int]) -> None:
-        """Nothing of ours is in Krayin that is not in Chatwoot."""
+        """Nothing is in Krayin that is not in Chatwoot: nobody else worked there while the day was played."""
+        for person in sorted(self._names.keys() - self._met):
+            self.found("duplicate", f"person {person} is no contact of Chatwoot")
+        for nobody in sorted(self._leads.keys() - self._names.keys(), key=str):
+            self.found("duplicate", f"leads {sorted(self._leads[nobody])} belong to no person")
         for number in sorted(self._activities.keys() - set(conversations)):
             self.found(
                 "duplicate", f"there is an activity for conversation {number}, which is not in Chatwoot"

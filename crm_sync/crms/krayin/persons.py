@@ -63,7 +63,11 @@ class Persons(Work):
         if not contact.custom_attributes.get("krayin_person_type"):
             shown["krayin_person_type"] = "Prospect"
         self.port.show(local, PERSON, shown)
-        return link
+        return self.dated(link)
+
+    def is_outdated(self, link: Link, contact: Contact) -> bool:
+        """Whether a contact says something else than its person, and may be older than that."""
+        return self.may_be_older(link) and bool(mapping.changes(link.agreed, self._said(contact, None)))
 
     def update(self, link: Link, contact: Contact) -> set[str]:
         """Bring a person to what its contact says; returns what changed. Raises NotFound when it is gone."""
@@ -71,6 +75,7 @@ class Persons(Work):
         changes = mapping.changes(link.agreed, fields)
         if not link.agreed.get("own"):
             changes = {key: value for key, value in changes.items() if key not in {"email", "phone"}}
+        link = self.dated(link)
         if not changes:
             return set()
         row = self.client.person(link.remote_id)

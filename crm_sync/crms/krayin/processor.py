@@ -41,6 +41,7 @@ class KrayinProcessor(Work):
 
     def handle(self, event: Event) -> str:
         """See crms.base.Processor."""
+        self.persons.as_of = self.leads.as_of = event.occurred_at
         done = self._handlers[event.name](event)
         return " ".join(dict.fromkeys([*done, *self.activities.notes]))
 
@@ -52,7 +53,7 @@ class KrayinProcessor(Work):
 
     def contact(self, event: Event) -> list[str]:
         """The contact's person and lead are there, and say what the contact says."""
-        contact = event.contact
+        contact = self._present(event.contact)
         if not self.settings["create_person"] and (
             self.leads.per_conversation or not self.settings["create_lead"]
         ):
@@ -131,6 +132,19 @@ class KrayinProcessor(Work):
         return [self.activities.rewritten(event, message)]
 
     # -- parts ---------------------------------------------------------------------------------------------------
+
+    def _present(self, contact: Contact) -> Contact:
+        """The contact as it is now, where the delivery may be older than what Krayin shows. Raises Skip."""
+        person, lead = self.persons.known(contact), self.leads.known(contact, None)
+        if not (person is not None and self.persons.is_outdated(person, contact)) and not (
+            lead is not None and self.leads.is_outdated(lead, contact)
+        ):
+            return contact
+        try:
+            return self.port.chatwoot.contact(contact.id)
+        except NotFound as gone:
+            words = f"Contact {contact.id} is no longer in Chatwoot, and Krayin shows a newer state of it."
+            raise Skip("outdated", words) from gone
 
     def _made(
         self, event: Event, conversation: Conversation

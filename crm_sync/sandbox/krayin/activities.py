@@ -97,6 +97,8 @@ def destroy(ctx: Context, number: str) -> Reply:
 def mass_update(ctx: Context) -> Reply:
     """Marks many as done or not (94)."""
     rules.check(ctx.body, {"indices": [rules.required], "value": [rules.required]})
+    if ctx.flavour.checks_pointers:
+        rules.check(ctx.body, {"value": [rules.boolean]})
     for row in ctx.some(_rows(ctx)):
         ctx.state.update("activities", row, {"is_done": ctx.body["value"]})
         ctx.fire("activity.update.after", "activities", row)

@@ -139,8 +139,7 @@ def edit_stage(ctx: Context, number: str) -> Reply:
     Raises:
         NotFound: no such lead, or the stage belongs to another pipeline (151).
     """
-    known = rules.exists(lambda value: ctx.state.get("lead_pipeline_stages", value) is not None)
-    rules.check(ctx.data, {"lead_pipeline_stage_id": [rules.required, known]})
+    rules.check(ctx.data, {"lead_pipeline_stage_id": [rules.required, _known_stage(ctx)]})
     row = ctx.find("leads", number)
     stage = ctx.find("lead_pipeline_stages", ctx.data["lead_pipeline_stage_id"])
     if stage["lead_pipeline_id"] != row["lead_pipeline_id"]:
@@ -155,14 +154,21 @@ def mass_update(ctx: Context) -> Reply:
     """Moves many leads to a stage without closing or opening them (79).
 
     Raises:
+        Invalid: the stage does not exist; only the newer generation looks.
         Refused: none of them exists; only the newer generation says so.
     """
     rules.check(ctx.body, {"indices": [rules.required], "value": [rules.required]})
+    if ctx.flavour.checks_pointers:
+        rules.check(ctx.body, {"value": [_known_stage(ctx)]})
     for row in ctx.some(_rows(ctx, ctx.body["indices"])):
         ctx.state.update("leads", row, {"lead_pipeline_stage_id": number_of(ctx.body, "value")})
         if ctx.flavour.mass_update_fires:
             ctx.fire("lead.update.after", "leads", row)
     return message_reply("Lead updated successfully.", wrapped=True)
+
+
+def _known_stage(ctx: Context) -> Rule:
+    return rules.exists(lambda value: ctx.state.get("lead_pipeline_stages", value) is not None)
 
 
 def destroy(ctx: Context, number: str) -> Reply:
@@ -183,7 +189,7 @@ def put_product(ctx: Context, number: str) -> Reply:
     """Puts a product on a lead, or changes how much of it (96c)."""
     if ctx.flavour.checks_pointers:
         known = rules.exists(lambda value: ctx.state.get("products", value) is not None)
-        amount: list[Rule] = [rules.required, rules.numeric]
+        amount: list[Rule] = [rules.required, rules.numeric, rules.not_negative]
         rules.check(ctx.data, {"product_id": [rules.required, known], "quantity": amount, "price": amount})
     row = _add_product(ctx, int(number), ctx.data)
     product = ctx.find("products", row["product_id"])

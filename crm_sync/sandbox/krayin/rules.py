@@ -74,6 +74,19 @@ def numeric(field: str, value: Any) -> str | None:
     return None
 
 
+def boolean(field: str, value: Any) -> str | None:
+    """Yes or no, as Laravel spells them."""
+    # By type and text: 1.0 is no answer, and True is not to stand for every number it equals.
+    known = isinstance(value, bool) or (isinstance(value, (int, str)) and str(value) in ("0", "1"))
+    return None if known else f"The {words(field)} field must be true or false."
+
+
+def not_negative(field: str, value: Any) -> str | None:
+    """A number from 0 on; what is no number is another rule's affair."""
+    negative = numeric(field, value) is None and float(value) < 0
+    return f"The {words(field)} must be at least 0." if negative else None
+
+
 def day_format(field: str, value: Any) -> str | None:
     """``Y-m-d`` and nothing else (71l)."""
     if isinstance(value, str) and _DAY.match(value):

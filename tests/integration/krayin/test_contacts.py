@@ -6,6 +6,7 @@ import re
 
 import pytest
 
+from crm_sync.store.models import EventState
 from tests.integration.krayin.desk import Desk
 
 ANA = {"name": "Ana Souza", "email": "ana@example.com", "phone_number": "+5511988887777"}
@@ -73,6 +74,47 @@ def test_a_change_of_a_contact_reaches_its_person_and_its_lead(desk: Desk) -> No
     assert desk.emails(person["id"]) == ["ana.lima@example.com"]
     assert desk.phones(person["id"]) == ["+5511977776666"]
     assert desk.row("leads")["title"] == "Ana Lima"
+
+
+@pytest.mark.parametrize("settings", [{}, {"create_person": "false"}, {"create_lead": "false"}])
+def test_a_change_that_is_told_late_does_not_undo_a_newer_one(desk: Desk) -> None:
+    contact = desk.chatwoot.create_contact(name="Ana", email="ana@example.com")
+    desk.sync()
+    desk.chatwoot.update_contact(contact.id, name="Ana Lima")
+    desk.chatwoot.update_contact(contact.id, name="Ana Souza")
+    older, newer = desk.deliveries()[-2:]
+    desk.take([newer])
+    desk.drain()
+    desk.calls()
+    desk.take([older])
+    desk.drain()
+    names = [row["name"] for row in desk.rows("persons")] + [row["title"] for row in desk.rows("leads")]
+    assert set(names) == {"Ana Souza"}
+    assert desk.calls() == [], "Chatwoot is asked how the contact is now, not Krayin"
+
+
+def test_a_creation_that_is_told_after_a_change_does_not_undo_it(desk: Desk) -> None:
+    contact = desk.chatwoot.create_contact(name="Ana", email="ana@example.com")
+    desk.chatwoot.update_contact(contact.id, name="Ana Lima")
+    created, changed = desk.deliveries()
+    for delivery in (changed, created):
+        desk.take([delivery])
+        desk.drain()
+    assert [row["name"] for row in desk.rows("persons")] == ["Ana Lima"]
+    assert [row["title"] for row in desk.rows("leads")] == ["Ana Lima"]
+
+
+def test_a_late_change_of_a_contact_that_is_gone_is_skipped(desk: Desk) -> None:
+    contact = desk.chatwoot.create_contact(name="Ana", email="ana@example.com")
+    desk.chatwoot.update_contact(contact.id, name="Ana Lima")
+    created, changed = desk.deliveries()
+    desk.take([changed])
+    desk.drain()
+    desk.chatwoot.delete_contact(contact.id)
+    desk.take([created])
+    desk.drain()
+    assert (desk.events()[-1].state, desk.events()[-1].reason) == (EventState.SKIPPED, "outdated")
+    assert [row["name"] for row in desk.rows("persons")] == ["Ana Lima"]
 
 
 def test_an_update_keeps_owner_organization_job_and_what_others_added(desk: Desk) -> None:

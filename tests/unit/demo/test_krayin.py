@@ -155,6 +155,8 @@ def test_a_record_that_was_never_made_is_lost(table: str, number: int) -> None:
     [
         pytest.param(double("activities", 22), id="a message"),
         pytest.param(double("leads", 8), id="a lead"),
+        pytest.param(double("leads", 8, person_id=None), id="a lead without its person"),
+        pytest.param(double("persons", 7, emails=[], contact_numbers=[]), id="a person of nobody"),
         pytest.param(double("persons", 7, emails=[]), id="a person with the same number"),
         pytest.param(
             double("activities", 20, additional={"crm_sync": f"{MARK}-conversation-81"}), id="an activity"

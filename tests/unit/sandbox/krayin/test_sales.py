@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from tests.unit.sandbox.krayin.conftest import Krayin
@@ -124,6 +126,50 @@ def test_what_a_body_points_with_is_looked_at_by_the_newer_generation(old: Krayi
         assert krayin.post("activities/mass-destroy", indices=[99]).status_code == nothing
         tag = krayin.data(krayin.post("settings/tags", name="t"))["id"]
         assert krayin.call("DELETE", f"leads/{lead}/tags", json={"tag_id": tag}).status_code == nothing
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "body", "field", "message"),
+    [
+        (
+            "POST",
+            "leads/mass-update",
+            {"indices": [1], "value": 99},
+            "value",
+            "The selected value is invalid.",
+        ),
+        (
+            "POST",
+            "activities/mass-update",
+            {"indices": [1], "value": "done"},
+            "value",
+            "The value field must be true or false.",
+        ),
+        (
+            "PUT",
+            "leads/product/1",
+            {"product_id": 1, "quantity": -1, "price": 1},
+            "quantity",
+            "The quantity must be at least 0.",
+        ),
+    ],
+)
+def test_a_value_that_cannot_be_is_refused_by_the_newer_generation(
+    new: Krayin, method: str, path: str, body: dict[str, Any], field: str, message: str
+) -> None:
+    new.lead()
+    new.post("products", name="Plan", sku="PRO", quantity=10, price=100)
+
+    answer = new.call(method, path, json=body)
+
+    assert (answer.status_code, answer.get_json()["errors"]) == (422, {field: [message]})
+
+
+@pytest.mark.parametrize("value", [0, 1, "0", "1", True, False])
+def test_every_spelling_of_yes_and_no_marks_activities(either: Krayin, value: Any) -> None:
+    note = either.data(either.post("activities", type="note", comment="x"))["id"]
+
+    assert either.post("activities/mass-update", indices=[note], value=value).status_code == 200
 
 
 def test_a_tag_for_nobody_crashes_the_older_generation(old: Krayin, new: Krayin) -> None:
