@@ -15,7 +15,11 @@ from tests.servers import Postgres, postgres_server, redis_server
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Tests of the pages need a browser; everything else runs everywhere."""
+    """Tests of the pages need a browser; everything else runs everywhere, what takes long first.
+
+    One that begins last would be waited for by itself.
+    """
+    items.sort(key=lambda item: item.get_closest_marker("slow") is None)
     if shutil.which("chromium"):
         return
     for item in items:
