@@ -7,7 +7,8 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 LOCKED := $(PIP) install --no-deps --require-hashes -r
 ARGS ?=
 # Tests run side by side, one more than the small machines they run on have cores, for many wait; `make test ARGS="-n 0 tests/unit"` runs some of them in one process.
-PYTEST := $(BIN)/pytest -n 3 --cov --cov-report=term
+# They are handed out one by one, so that none is left waiting behind another in one process.
+PYTEST := $(BIN)/pytest -n 3 --maxschedchunk 1 --cov --cov-report=term
 
 .DEFAULT_GOAL := help
 .PHONY: help setup demo up test check bench chaos lock clean
