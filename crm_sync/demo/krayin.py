@@ -13,6 +13,8 @@ from crm_sync.demo.comparison import Comparison, Dump, Row, identifiable, said, 
 _MARKER = re.compile(r"-(\d+)-(conversation|message)-(\d+)$")
 #: Krayin's type of what is only to be read, and so is always done.
 _NOTE = "note"
+#: How it is said that a lead has no person.
+LEAD_OF_NOBODY = "belong to nobody"
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,7 +102,9 @@ class KrayinComparison(Comparison):
         for person in sorted(self._names.keys() - self._met):
             self.found("duplicate", f"person {person} is no contact of Chatwoot")
         for nobody in sorted(self._leads.keys() - self._names.keys(), key=str):
-            self.found("duplicate", f"leads {sorted(self._leads[nobody])} belong to no person")
+            self.found(
+                "duplicate", f"leads {sorted(self._leads[nobody])} of person {nobody} {LEAD_OF_NOBODY}"
+            )
         for number in sorted(self._activities.keys() - set(conversations)):
             self.found(
                 "duplicate", f"there is an activity for conversation {number}, which is not in Chatwoot"
