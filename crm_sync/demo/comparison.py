@@ -43,7 +43,8 @@ class Comparison(ABC):
     #: What is counted as right, and how people read it.
     kinds: ClassVar[Mapping[str, str]]
 
-    def __init__(self) -> None:
+    def __init__(self, _dump: Dump, account_id: int) -> None:
+        self.account_id = account_id
         self.problems: list[Problem] = []
         self.matched: Counter[str] = Counter()
 

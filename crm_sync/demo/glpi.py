@@ -105,7 +105,7 @@ class GlpiComparison(Comparison):
     }
 
     def __init__(self, dump: Dump, account_id: int) -> None:
-        super().__init__()
+        super().__init__(dump, account_id)
         self.glpi = _Glpi(dump, account_id)
         self._placed: set[int] = set()
 

@@ -13,8 +13,8 @@ from crm_sync.demo.comparison import Comparison, Dump, Row, identifiable, said, 
 _MARKER = re.compile(r"-(\d+)-(conversation|message)-(\d+)$")
 #: Krayin's type of what is only to be read, and so is always done.
 _NOTE = "note"
-#: How it is said that a lead has no person.
-LEAD_OF_NOBODY = "belong to nobody"
+#: Krayin's type of what it writes down itself.
+_LOG = "system"
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,8 +43,7 @@ class KrayinComparison(Comparison):
     }
 
     def __init__(self, dump: Dump, account_id: int) -> None:
-        super().__init__()
-        self._account_id = account_id
+        super().__init__(dump, account_id)
         self._persons: dict[str, set[int]] = defaultdict(set)
         self._names: dict[int, str] = {}
         self._leads: dict[int | None, set[int]] = defaultdict(set)
@@ -55,6 +54,7 @@ class KrayinComparison(Comparison):
         self._places: dict[int, list[_Place]] = defaultdict(list)
         self._placed: set[int] = set()
         self._met: set[int] = set()
+        self._unmarked: list[int] = []
         for row in dump["persons"]:
             self._names[row["id"]] = row["name"]
             for value in _values(row):
@@ -102,9 +102,9 @@ class KrayinComparison(Comparison):
         for person in sorted(self._names.keys() - self._met):
             self.found("duplicate", f"person {person} is no contact of Chatwoot")
         for nobody in sorted(self._leads.keys() - self._names.keys(), key=str):
-            self.found(
-                "duplicate", f"leads {sorted(self._leads[nobody])} of person {nobody} {LEAD_OF_NOBODY}"
-            )
+            self.found("duplicate", f"leads {sorted(self._leads[nobody])} belong to no person")
+        for activity in self._unmarked:
+            self.found("duplicate", f"activity {activity} belongs to no conversation and no message")
         for number in sorted(self._activities.keys() - set(conversations)):
             self.found(
                 "duplicate", f"there is an activity for conversation {number}, which is not in Chatwoot"
@@ -118,7 +118,9 @@ class KrayinComparison(Comparison):
         additional = row["additional"]
         told = additional if isinstance(additional, Mapping) else {}
         marked = _MARKER.search(str(told.get("crm_sync") or ""))
-        if marked is None or int(marked[1]) != self._account_id:
+        if marked is None or int(marked[1]) != self.account_id:
+            if row["type"] != _LOG:
+                self._unmarked.append(row["id"])
             return
         number, text = int(marked[3]), visible(row["comment"] or "")
         if marked[2] == "message":

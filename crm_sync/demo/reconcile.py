@@ -13,12 +13,12 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from crm_sync.demo.comparison import Dump, Kind, Problem, Row, identifiable, plain, written
+from crm_sync.demo.comparison import Comparison, Dump, Kind, Problem, Row, identifiable, plain, written
 from crm_sync.demo.glpi import GlpiComparison
 from crm_sync.demo.krayin import KrayinComparison
 
 #: How each CRM is compared, by its app.
-COMPARISONS: Mapping[str, type[GlpiComparison | KrayinComparison]] = {
+COMPARISONS: Mapping[str, type[Comparison]] = {
     "glpi": GlpiComparison,
     "krayin": KrayinComparison,
 }

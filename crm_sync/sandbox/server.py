@@ -227,7 +227,12 @@ class _KeepAliveHandler(WSGIRequestHandler):
         if environ.get("wsgi.input_terminated"):
             body = environ["wsgi.input"].read()
         else:
-            body = self.rfile.read(int(environ.get("CONTENT_LENGTH") or 0))
+            announced = int(environ.get("CONTENT_LENGTH") or 0)
+            body = self.rfile.read(announced)
+            if len(body) < announced:
+                # Whoever sent it died over it. No server hands half a request to its application.
+                self.close_connection = True
+                return
         environ["wsgi.input"] = io.BytesIO(body)
         environ["CONTENT_LENGTH"] = str(len(body))
         try:

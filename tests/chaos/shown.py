@@ -16,7 +16,10 @@ _IN_KRAYIN = re.compile(r"-(conversation|message)-(\d+)$")
 
 @dataclass
 class Shown:
-    """The messages of each ticket or conversation from top to bottom, and the one each conversation begins with."""
+    """The messages of each ticket or conversation from top to bottom, and what begins with which.
+
+    A beginning is a record, the conversation it is of, and the message it begins with; 0 where nothing had been said.
+    """
 
     threads: dict[str, list[int]] = field(default_factory=lambda: defaultdict(list))
     beginnings: list[tuple[str, int, int]] = field(default_factory=list)
@@ -27,10 +30,6 @@ class Shown:
         begun = {first for _, _, first in self.beginnings if first}
         return begun.union(*self.threads.values())
 
-    def begins(self, what: str, conversation: int, first: int) -> None:
-        """A record of this conversation begins with this message; 0 when nobody had said anything."""
-        self.beginnings.append((what, conversation, first))
-
 
 def in_glpi(dump: Dump) -> Shown:
     """A ticket begins with its description; its followups are sorted by date."""
@@ -38,7 +37,7 @@ def in_glpi(dump: Dump) -> Shown:
     for row in dump.get("Ticket", ()):
         marked = _IN_GLPI.search(str(row["content"]))
         if marked is not None and marked[3] is not None:
-            shown.begins(f"ticket {row['id']}", int(marked[2]), int(marked[3]))
+            shown.beginnings.append((f"ticket {row['id']}", int(marked[2]), int(marked[3])))
     for row in sorted(dump.get("ITILFollowup", ()), key=lambda row: (str(row["date"]), row["id"])):
         marked = _IN_GLPI.search(str(row["content"]))
         if marked is not None:
@@ -56,7 +55,7 @@ def in_krayin(dump: Dump, conversation_of: Mapping[int, int]) -> Shown:
             continue
         number = int(marked[2])
         if marked[1] == "conversation":
-            shown.begins(f"activity {row['id']}", number, int(told.get("first_message") or 0))
+            shown.beginnings.append((f"activity {row['id']}", number, int(told.get("first_message") or 0)))
         else:
             shown.threads[f"conversation {conversation_of.get(number)}"].append(number)
     return shown

@@ -154,6 +154,7 @@ def test_a_record_that_was_never_made_is_lost(table: str, number: int) -> None:
     "change",
     [
         pytest.param(double("activities", 22), id="a message"),
+        pytest.param(double("activities", 22, additional=None), id="an activity without a marker"),
         pytest.param(double("leads", 8), id="a lead"),
         pytest.param(double("leads", 8, person_id=None), id="a lead without its person"),
         pytest.param(double("persons", 7, emails=[], contact_numbers=[]), id="a person of nobody"),
@@ -189,9 +190,12 @@ def test_an_activity_that_begins_with_the_wrong_message_is_found() -> None:
     assert found(judged(change)) == (0, 0, 1)
 
 
-def test_what_another_account_made_is_not_ours() -> None:
+def test_what_bears_the_marker_of_another_account_is_none_of_ours() -> None:
     other = {"crm_sync": "cw-chat.example.com-4-message-102"}
-    assert judged(double("activities", 21, additional=other)).problems == ()
+    report = judged(double("activities", 21, additional=other))
+    assert [problem.words for problem in report.problems] == [
+        "activity 99 belongs to no conversation and no message"
+    ]
 
 
 def test_the_salesperson_wins_leads_that_there_are_and_sees_which_are_not_shown_as_won() -> None:

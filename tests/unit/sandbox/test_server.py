@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import http.client
+import socket
 import threading
 import time
 from collections.abc import Iterator
@@ -46,6 +47,17 @@ def made() -> Made:
 def server(made: Made) -> Iterator[SandboxServer]:
     with SandboxServer(made[0]) as running:
         yield running
+
+
+@pytest.mark.parametrize("sent", [b"", b"half of"])
+def test_a_request_whose_sender_dies_over_it_does_nothing(
+    server: SandboxServer, made: Made, sent: bytes
+) -> None:
+    with socket.create_connection(("127.0.0.1", server.port), timeout=5) as connection:
+        connection.sendall(b"POST /act HTTP/1.1\r\nHost: x\r\nContent-Length: 20\r\n\r\n" + sent)
+        connection.shutdown(socket.SHUT_WR)
+        assert connection.recv(1024) == b"", "there is nobody to answer"
+    assert made[3] == []
 
 
 def test_one_connection_serves_many_calls(server: SandboxServer, made: Made) -> None:
