@@ -80,12 +80,12 @@ def lines(text: str) -> str:
 
 
 def link(url: str, words: str) -> str:
-    """A link, or its words alone where the address is not one that a browser may follow from within GLPI."""
+    """A link, or its words alone where the address is not one that a browser may follow from within the CRM."""
     return f'<a href="{html.escape(url)}">{escaped(words)}</a>' if is_web(url) else escaped(words)
 
 
 def is_web(url: str) -> bool:
-    """Whether an address is one a browser may follow from within GLPI."""
+    """Whether an address is one a browser may follow from within the CRM."""
     try:
         return urlsplit(url).scheme in {"http", "https"}
     except ValueError:
@@ -159,7 +159,7 @@ def harmless(text: str) -> str:
 
 
 def _attribute(_tag: str, name: str, value: str) -> str | None:
-    """The value of an attribute, if it may stay. An address without a host would be one of GLPI's own."""
+    """The value of an attribute, if it may stay. An address without a host would be one of the CRM's own."""
     if name != "href":
         return value
     try:
@@ -174,7 +174,7 @@ def words(text: str) -> str:
 
 
 def mail(text: str) -> str | None:
-    """The HTML of a mail as it may stand in GLPI; None when there is nothing to read in it."""
+    """The HTML of a mail as it may stand in a CRM; None when there is nothing to read in it."""
     made = harmless(_flattened(lines(text))).strip() if len(text) <= MAIL_LIMIT else ""
     return f"<div>{made}</div>" if words(made) else None
 

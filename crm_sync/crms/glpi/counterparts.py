@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any, ClassVar
 
+from crm_sync.crms import recency
 from crm_sync.crms.base import Link, Local, Port, Remote
 from crm_sync.crms.glpi import attributes, mapping
 from crm_sync.crms.glpi.client import GlpiClient
@@ -69,20 +70,19 @@ class Counterparts(Work, ABC):
         if link.created:
             shown |= attributes.written(self.port.now)
         self.port.show(local, self.itemtype, shown)
-        return self._dated(link)
+        return recency.dated(self.port, link, self.as_of)
 
     def is_outdated(self, link: Link, contact: Contact) -> bool:
         """Whether a contact says something else than its record, and may be older: as it was made, or was told late."""
-        if not mapping.changes(link.agreed, self._said(contact)):
-            return False
-        at = link.agreed.get("as_of")
-        return at is not None and (self.as_of is None or self.as_of.isoformat() < str(at))
+        return recency.may_be_older(link, self.as_of) and bool(
+            mapping.changes(link.agreed, self._said(contact))
+        )
 
     def update(self, link: Link, contact: Contact) -> set[str]:
         """Bring a record to what its contact says; returns what changed. Raises NotFound when it is gone."""
         fields = self._said(contact)
         changes = mapping.changes(link.agreed, fields)
-        link = self._dated(link)
+        link = recency.dated(self.port, link, self.as_of)
         if not changes:
             return set()
         written = {key: value for key, value in changes.items() if key != "email" or link.agreed.get("own")}
@@ -115,11 +115,6 @@ class Counterparts(Work, ABC):
         """Write these fields."""
 
     # -- parts ---------------------------------------------------------------------------------------------------
-
-    def _dated(self, link: Link) -> Link:
-        """The link, which says what its contact says as of this event, or of a newer one."""
-        as_of = self.as_of.isoformat() if self.as_of else ""
-        return self.port.agree(link, as_of=as_of) if as_of > str(link.agreed.get("as_of") or "") else link
 
     def _said(self, contact: Contact) -> Fields:
         further = person_fields(contact.custom_attributes, self.settings.get("person_fields") or {})

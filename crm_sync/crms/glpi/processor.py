@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from crm_sync.crms import recency
 from crm_sync.crms.base import Link, Local, Port
 from crm_sync.crms.glpi import attributes
 from crm_sync.crms.glpi.client import GlpiClient
@@ -139,11 +140,7 @@ class GlpiProcessor(Work):
         """The contact as it is now, where the delivery may be older than what GLPI shows. Raises Skip."""
         if not self.people.is_outdated(known, contact):
             return contact
-        try:
-            return self.port.chatwoot.contact(contact.id)
-        except NotFound as gone:
-            words = f"Contact {contact.id} is no longer in Chatwoot, and GLPI shows a newer state of it."
-            raise Skip("outdated", words) from gone
+        return recency.present(self.port, contact)
 
     def _mirrored(self, message: Message, ticket: Link, conversation: Conversation) -> str:
         earlier = self._earlier(ticket, conversation, until=message.id)

@@ -56,7 +56,7 @@ def comment(message: Message, texts: Texts) -> str:
 
 def body(message: Message, texts: Texts) -> str:
     """What a message says and carries."""
-    parts = [_text(message)] if (message.content or "").strip() else []
+    parts = [_text(message, texts)] if (message.content or "").strip() else []
     if message.attachments:
         items = "".join(
             f"<li>{markup.link(item.url or '', item.name or item.file_type)}</li>"
@@ -78,12 +78,13 @@ def _heading(message: Message, texts: Texts) -> str:
     return f"<p><strong>{markup.escaped(f'[{moment(message.created_at)}] {name}:')}</strong></p>"
 
 
-def _text(message: Message) -> str:
-    """What was written; of what does not fit, as much of its plain text as does."""
+def _text(message: Message, texts: Texts) -> str:
+    """What was written; of what does not fit, as much of its plain text as does, and that it goes on."""
     made = markup.written(message)
     if len(made.encode()) <= COMMENT_BYTES:
         return made
     text = message.content or ""
     while len(markup.paragraph(text).encode()) > COMMENT_BYTES:
         text = text[: len(text) * 9 // 10]
-    return markup.paragraph(text)
+    cut = markup.escaped(texts("words.cut", count=len(text)))
+    return f"{markup.paragraph(text)}<p><em>{cut}</em></p>"

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from crm_sync.crms import recency
 from crm_sync.crms.base import Link, Local, Remote
 from crm_sync.crms.krayin import mapping, stages
 from crm_sync.crms.krayin.client import LEADS
@@ -56,17 +57,21 @@ class Leads(Work):
             recover=lambda: self._recovered(local, contact, conversation, person),
         )
         self.show(link)
-        return self.dated(link)
+        return recency.dated(self.port, link, self.as_of)
 
     def is_outdated(self, link: Link, contact: Contact) -> bool:
         """Whether a contact's lead is called otherwise than the contact, which may be older than that."""
         title = mapping.lead_title(contact, None)
-        return not self.per_conversation and self.may_be_older(link) and link.agreed.get("title") != title
+        return (
+            not self.per_conversation
+            and recency.may_be_older(link, self.as_of)
+            and link.agreed.get("title") != title
+        )
 
     def update(self, link: Link, contact: Contact) -> set[str]:
         """Bring a contact's lead to what the contact says; returns what changed. Raises NotFound when it is gone."""
         title = mapping.lead_title(contact, None)
-        link = self.dated(link)
+        link = recency.dated(self.port, link, self.as_of)
         if self.per_conversation or link.agreed.get("title") in {None, title}:
             return set()
         row = self.client.lead(link.remote_id)

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from typing import Any
 
+from crm_sync.crms import recency
 from crm_sync.crms.base import Link, Local, Port, Remote
 from crm_sync.crms.krayin import mapping, matching
 from crm_sync.crms.krayin.client import PERSONS, KrayinClient
@@ -63,11 +64,13 @@ class Persons(Work):
         if not contact.custom_attributes.get("krayin_person_type"):
             shown["krayin_person_type"] = "Prospect"
         self.port.show(local, PERSON, shown)
-        return self.dated(link)
+        return recency.dated(self.port, link, self.as_of)
 
     def is_outdated(self, link: Link, contact: Contact) -> bool:
         """Whether a contact says something else than its person, and may be older than that."""
-        return self.may_be_older(link) and bool(mapping.changes(link.agreed, self._said(contact, None)))
+        return recency.may_be_older(link, self.as_of) and bool(
+            mapping.changes(link.agreed, self._said(contact, None))
+        )
 
     def update(self, link: Link, contact: Contact) -> set[str]:
         """Bring a person to what its contact says; returns what changed. Raises NotFound when it is gone."""
@@ -75,7 +78,7 @@ class Persons(Work):
         changes = mapping.changes(link.agreed, fields)
         if not link.agreed.get("own"):
             changes = {key: value for key, value in changes.items() if key not in {"email", "phone"}}
-        link = self.dated(link)
+        link = recency.dated(self.port, link, self.as_of)
         if not changes:
             return set()
         row = self.client.person(link.remote_id)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from crm_sync.crms import recency
 from crm_sync.crms.base import Link, Port
 from crm_sync.crms.krayin import content
 from crm_sync.crms.krayin.activities import Activities
@@ -140,11 +141,7 @@ class KrayinProcessor(Work):
             lead is not None and self.leads.is_outdated(lead, contact)
         ):
             return contact
-        try:
-            return self.port.chatwoot.contact(contact.id)
-        except NotFound as gone:
-            words = f"Contact {contact.id} is no longer in Chatwoot, and Krayin shows a newer state of it."
-            raise Skip("outdated", words) from gone
+        return recency.present(self.port, contact)
 
     def _made(
         self, event: Event, conversation: Conversation

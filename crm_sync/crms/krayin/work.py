@@ -6,7 +6,7 @@ from datetime import datetime
 from hashlib import blake2b
 
 from crm_sync.crms import texts
-from crm_sync.crms.base import Link, Port
+from crm_sync.crms.base import Port
 from crm_sync.crms.krayin import mapping, stages
 from crm_sync.crms.krayin.client import KrayinClient
 from crm_sync.crms.krayin.stages import Pipelines, Stage
@@ -15,10 +15,7 @@ PERSON, ORGANIZATION, LEAD, ACTIVITY, NOTE = "Person", "Organization", "Lead", "
 
 
 class Work:
-    """One event's access to Krayin, and to the journal, the links and Chatwoot. ``as_of`` is when the event happened.
-
-    The links of what contacts become hold in ``agreed``, as ``as_of``, how new at least is what they say.
-    """
+    """One event's access to Krayin, and to journal, links and Chatwoot. ``as_of`` is when the event happened."""
 
     def __init__(self, client: KrayinClient, port: Port) -> None:
         self.client = client
@@ -47,16 +44,6 @@ class Work:
             return found
         fresh = self.client.lookups.get("pipelines", lambda: stages.kept(self.client.pipelines()))
         return stages.by_id(fresh, number)
-
-    def may_be_older(self, link: Link) -> bool:
-        """Whether the event may be older than what the link says: nobody knows when, or it was told late."""
-        at = link.agreed.get("as_of")
-        return at is not None and (self.as_of is None or self.as_of.isoformat() < str(at))
-
-    def dated(self, link: Link) -> Link:
-        """The link, which says what its contact says as of this event, or of a newer one."""
-        as_of = self.as_of.isoformat() if self.as_of else ""
-        return self.port.agree(link, as_of=as_of) if as_of > str(link.agreed.get("as_of") or "") else link
 
     def marker(self, kind: str, number: int) -> str:
         """What identifies a record of ours in Krayin."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
@@ -53,7 +54,13 @@ def test_an_agents_markdown_is_shown_as_chatwoot_shows_it_and_a_customers_stars_
 
 def test_markdown_that_becomes_too_long_is_cut_as_plain_text() -> None:
     made = content.body(replace(message("- <\n" * 4_900), direction=Direction.OUTGOING), WORDS)
-    assert len(made.encode()) <= content.COMMENT_BYTES + len("<p></p>")
+    text, told = made.removesuffix("</em></p>").split("<p><em>")
+    assert len(text.encode()) <= content.COMMENT_BYTES
+    assert told == WORDS("words.cut", count=len(html.unescape(text[3:-4].replace("<br>", "\n"))))
+
+
+def test_a_message_that_fits_says_nothing_of_being_cut() -> None:
+    assert "<em>" not in content.body(message("x" * 1_000), WORDS)
 
 
 def test_attachments_are_links_to_the_web_or_names() -> None:
