@@ -112,27 +112,28 @@ class _Postgres:
     def start(self) -> None:
         self._stack.enter_context(self._start())
 
-    def signal(self, number: int) -> None:
-        for process in sorted(self._processes):
-            os.kill(process, number)
-
     def freeze(self) -> None:
-        self._processes = self._family()
-        self.signal(signal.SIGSTOP)
+        """The server first: then no process of its is new, and one that ends stays in the table until the thaw."""
+        self._frozen = [self._pid()]
+        os.kill(self._frozen[0], signal.SIGSTOP)
+        self._frozen += _children(self._frozen[0])
+        for process in self._frozen[1:]:
+            os.kill(process, signal.SIGSTOP)
 
     def thaw(self) -> None:
-        self.signal(signal.SIGCONT)
+        for process in reversed(self._frozen):
+            os.kill(process, signal.SIGCONT)
 
-    def _family(self) -> set[int]:
-        """The server and all its processes, by what they listen to and descend from."""
+    def _pid(self) -> int:
+        """The server's process, which all the others descend from."""
         with psycopg.connect(self.server.url("postgres")) as connection:
             row = connection.execute("SELECT pg_backend_pid()").fetchone()
             assert row is not None
-            server = _parent(row[0])
-        children = {
-            int(folder.name) for folder in Path("/proc").glob("[0-9]*") if _parent(folder.name) == server
-        }
-        return {server, *children}
+            return _parent(row[0])
+
+
+def _children(pid: int) -> list[int]:
+    return [int(folder.name) for folder in Path("/proc").glob("[0-9]*") if _parent(folder.name) == pid]
 
 
 def _parent(pid: int | str) -> int:
