@@ -10,7 +10,7 @@ Where to look:
   ``requesters``;
 * tickets: ``tickets`` ties together ``openings``, ``descriptions``, ``templates``, ``choices``, ``categories``,
   ``assignments``, ``assets``, ``solutions``, ``standing`` (bin and merges) and ``ticket_attributes``;
-* messages: ``followups``, ``history``, ``versions`` (edits), ``content``, ``markup``, ``documents``;
+* messages: ``followups``, ``versions`` (edits), ``content``, ``documents``; ``crms.history`` and ``crms.markup``;
 * what comes back: ``pull`` (the feed), ``updates``, ``tellings``, ``reassignments``, ``returning`` (HTML to Markdown),
   ``conflicts``.
 

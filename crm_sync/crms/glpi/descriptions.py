@@ -9,9 +9,9 @@ from crm_sync.crms import markup
 from crm_sync.crms.base import Link, Local, Port
 from crm_sync.crms.glpi import content, mapping, templates
 from crm_sync.crms.glpi.client import GlpiClient
-from crm_sync.crms.glpi.history import History
 from crm_sync.crms.glpi.versions import Version
 from crm_sync.crms.glpi.work import FOLLOWUP, Work
+from crm_sync.crms.history import History
 from crm_sync.events import Conversation, Direction, Event, EventName, Message
 
 #: A conversation's first message is written together with it; Chatwoot tells both times in full seconds.

@@ -6,9 +6,9 @@ from crm_sync.crms.base import Link, Local, Port, Remote
 from crm_sync.crms.glpi import content, versions
 from crm_sync.crms.glpi.client import GlpiClient
 from crm_sync.crms.glpi.documents import Documents
-from crm_sync.crms.glpi.history import History
 from crm_sync.crms.glpi.versions import Version
 from crm_sync.crms.glpi.work import FOLLOWUP, TICKET, USER, Work, is_of
+from crm_sync.crms.history import History
 from crm_sync.errors import Defer, NotFound, Rejected, Skip
 from crm_sync.events import Conversation, Direction, Event, Message
 

@@ -17,11 +17,11 @@ from crm_sync.crms.glpi.assets import COMPUTER, Assets
 from crm_sync.crms.glpi.categories import Categories
 from crm_sync.crms.glpi.client import GlpiClient
 from crm_sync.crms.glpi.descriptions import Descriptions, Opening, generation_of
-from crm_sync.crms.glpi.history import History
 from crm_sync.crms.glpi.requesters import Requesters
 from crm_sync.crms.glpi.standing import Standing
 from crm_sync.crms.glpi.versions import Version
 from crm_sync.crms.glpi.work import PICKS_REQUESTERS, TICKET, Work
+from crm_sync.crms.history import History
 from crm_sync.errors import Duplicate, Rejected
 from crm_sync.events import Conversation, Event, Message
 

@@ -15,11 +15,11 @@ from crm_sync.crms.glpi import attributes
 from crm_sync.crms.glpi.client import GlpiClient
 from crm_sync.crms.glpi.documents import Documents
 from crm_sync.crms.glpi.followups import Followups, answer, readable
-from crm_sync.crms.glpi.history import History
 from crm_sync.crms.glpi.requesters import requesters_for
 from crm_sync.crms.glpi.tickets import Tickets
 from crm_sync.crms.glpi.updates import Updates
 from crm_sync.crms.glpi.work import TICKET, Work
+from crm_sync.crms.history import History
 from crm_sync.errors import NotFound, Skip
 from crm_sync.events import Contact, Conversation, Event, EventName, Message, RemoteUpdate
 
@@ -31,7 +31,8 @@ class GlpiProcessor(Work):
 
     def __init__(self, client: GlpiClient, port: Port) -> None:
         super().__init__(client, port)
-        history, documents = History(port), Documents(client, port)
+        history = History(port, wants_all=self.settings["enable_followup_sync"])
+        documents = Documents(client, port)
         self.requesters = requesters_for(client, port)
         self.people = self.requesters.people
         self.tickets = Tickets(client, port, self.requesters, history, documents)

@@ -13,13 +13,13 @@ from crm_sync.crms.glpi.client import GlpiClient
 from crm_sync.crms.glpi.conflicts import Conflicts
 from crm_sync.crms.glpi.descriptions import generation_of
 from crm_sync.crms.glpi.documents import Documents
-from crm_sync.crms.glpi.history import History
 from crm_sync.crms.glpi.openings import Openings
 from crm_sync.crms.glpi.requesters import Requesters
 from crm_sync.crms.glpi.solutions import Solutions
 from crm_sync.crms.glpi.standing import Standing
 from crm_sync.crms.glpi.ticket_attributes import ticket_attributes
 from crm_sync.crms.glpi.work import TICKET, Work
+from crm_sync.crms.history import History
 from crm_sync.errors import NotFound, Skip
 from crm_sync.events import Conversation, Direction, Event, Message, Status
 

@@ -6,10 +6,12 @@ asks: filters that Krayin does not know it ignores, and answers everything (cont
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from crm_sync.crms.base import File
 from crm_sync.crms.krayin.session import KrayinSession
 from crm_sync.errors import NotFound, ServerFault
 
@@ -178,9 +180,13 @@ class KrayinClient(KrayinSession):
         rows = self.rows(ACTIVITIES, title=title, type=kind, limit=SEARCH_LIMIT)
         return [row for row in rows if row.get("title") == title and row.get("type") == kind]
 
-    def activities_of(self, lead_id: str) -> set[str]:
+    def lead_activities(self, lead_id: str) -> set[str]:
         """The ids of a lead's activities; none where there is no such lead (contracts: 91d, 91h)."""
         return {str(row.get("id")) for row in self.rows(f"{LEADS}/{lead_id}/activities")}
+
+    def person_activities(self, person_id: str) -> set[str]:
+        """The ids of a person's activities; none where there is no such person (facts)."""
+        return {str(row.get("id")) for row in self.rows(f"{PERSONS}/{person_id}/activities")}
 
     def create_activity(self, body: Mapping[str, Any]) -> dict[str, Any]:
         """Make an activity. Raises Overlap for a meeting that Krayin thinks to be one too many."""
@@ -189,6 +195,17 @@ class KrayinClient(KrayinSession):
     def update_activity(self, activity_id: str, fields: Mapping[str, Any]) -> dict[str, Any]:
         """Change some fields of an activity (contracts: 93). Raises NotFound."""
         return self.row("PUT", f"{ACTIVITIES}/{activity_id}", fields)
+
+    def upload(self, fields: Mapping[str, str | int], file: File) -> dict[str, Any]:
+        """Make an activity of type file (contracts: 95). Raises Rejected for a file that is too large."""
+        parts: list[tuple[str, Any]] = [(name, (None, str(value))) for name, value in fields.items()]
+        parts.append(("file", (file.name, file.content, file.mime)))
+        return self.row("POST", ACTIVITIES, files=parts)
+
+    def delete_activity(self, activity_id: str) -> None:
+        """Take an activity away (contracts: 94b); one that is gone stays so."""
+        with contextlib.suppress(NotFound):
+            self.call("DELETE", f"{ACTIVITIES}/{activity_id}")
 
     # -- telling of changes --------------------------------------------------------------------------------------
 

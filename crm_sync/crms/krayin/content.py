@@ -12,7 +12,7 @@ from typing import Any
 
 from crm_sync.crms import markup
 from crm_sync.crms.texts import Texts
-from crm_sync.events import Message
+from crm_sync.events import Direction, Message
 
 #: A column of 64 KiB; room is left for what stands around a text.
 COMMENT_BYTES = 60_000
@@ -47,11 +47,16 @@ def has_content(message: Message) -> bool:
     return not message.deleted and bool((message.content or "").strip() or message.attachments)
 
 
+def is_readable(message: Message) -> bool:
+    """Whether people are to read a message in Krayin."""
+    return message.direction is not Direction.TEMPLATE and not message.ours and has_content(message)
+
+
 def comment(message: Message, texts: Texts) -> str:
     """A message as a note: who and when, what was written, what was attached."""
     if message.deleted:
-        return f"{_heading(message, texts)}<p><em>{markup.escaped(texts('words.deleted'))}</em></p>"
-    return _heading(message, texts) + body(message, texts)
+        return f"{heading(message, texts)}<p><em>{markup.escaped(texts('words.deleted'))}</em></p>"
+    return heading(message, texts) + body(message, texts)
 
 
 def body(message: Message, texts: Texts) -> str:
@@ -73,7 +78,8 @@ def moment(at: datetime) -> str:
     return f"{at.astimezone(UTC):%Y-%m-%d %H:%M:%S} UTC"
 
 
-def _heading(message: Message, texts: Texts) -> str:
+def heading(message: Message, texts: Texts) -> str:
+    """Who wrote a message, and when."""
     name = message.sender.name or texts(f"words.{message.sender.kind.value}")
     return f"<p><strong>{markup.escaped(f'[{moment(message.created_at)}] {name}:')}</strong></p>"
 

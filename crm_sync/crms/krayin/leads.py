@@ -15,6 +15,7 @@ from crm_sync.crms.krayin.client import LEADS
 from crm_sync.crms.krayin.mapping import LEAD_MARKER, Fields
 from crm_sync.crms.krayin.stages import Stage
 from crm_sync.crms.krayin.work import ACTIVITY, LEAD, Work
+from crm_sync.errors import NotFound, Rejected
 from crm_sync.events import Contact, Conversation
 
 #: How many of a contact's conversations its lead remembers, the last ones.
@@ -25,7 +26,8 @@ class Leads(Work):
     """The leads of contacts or conversations.
 
     A link's ``agreed`` holds ``stage``, ``pipeline``, ``value``, ``owner`` and ``products`` as both sides know them;
-    the stage it was ``placed`` in by us; ``title`` and ``custom`` as Chatwoot said them; ``source``;
+    the stage it was ``placed`` in by us; ``title``, ``description`` (its digest) and ``custom`` as Chatwoot said them;
+    ``source``;
     ``conversations`` with their last state; and the ``assignee`` the owner was made from.
     """
 
@@ -60,26 +62,25 @@ class Leads(Work):
         return recency.dated(self.port, link, self.as_of)
 
     def is_outdated(self, link: Link, contact: Contact) -> bool:
-        """Whether a contact's lead is called otherwise than the contact, which may be older than that."""
-        title = mapping.lead_title(contact, None)
-        return (
-            not self.per_conversation
-            and recency.may_be_older(link, self.as_of)
-            and link.agreed.get("title") != title
-        )
+        """Whether a contact's lead says otherwise than the contact, which may be older than that."""
+        return recency.may_be_older(link, self.as_of) and bool(self._news(link, contact))
 
     def update(self, link: Link, contact: Contact) -> set[str]:
-        """Bring a contact's lead to what the contact says; returns what changed. Raises NotFound when it is gone."""
-        title = mapping.lead_title(contact, None)
+        """Bring a contact's lead to what the contact says; returns what changed. Raises NotFound when it is gone.
+
+        What people wrote in Krayin instead stays.
+        """
+        news = self._news(link, contact)
         link = recency.dated(self.port, link, self.as_of)
-        if self.per_conversation or link.agreed.get("title") in {None, title}:
+        if not news:
             return set()
         row = self.client.lead(link.remote_id)
-        changed = row.get("title") == link.agreed.get("title")
-        if changed:
-            row = self.client.edit_lead(row, {"title": title})
-        self._agreed(link, row, title=title)
-        return {"title"} if changed else set()
+        shown = {"title": row.get("title"), "description": mapping.digest(row.get("description") or "")}
+        fields = {key: text for key, text in news.items() if shown[key] == link.agreed[key]}
+        if fields:
+            row = self.client.edit_lead(row, fields)
+        self._agreed(link, row, **mapping.said_of(news))
+        return set(fields)
 
     def follow(self, link: Link, conversation: Conversation) -> list[str] | None:
         """Bring a lead to its conversation's state; returns what changed, None for a state that is older.
@@ -163,12 +164,20 @@ class Leads(Work):
             return Local("contact", contact.id)
         return Local("conversation", conversation.id) if conversation is not None else None
 
+    def _news(self, link: Link, contact: Contact) -> Fields:
+        """Title and description of a contact's lead, as far as the contact says them otherwise than before."""
+        if self.per_conversation:
+            return {}
+        said = {"title": mapping.lead_title(contact, None), "description": mapping.description(contact)}
+        known = mapping.said_of(said)
+        return {key: text for key, text in said.items() if link.agreed.get(key) not in {None, known[key]}}
+
     def _found(self, person: Link) -> Remote | None:
         """An open lead that the person had before us: the newest one."""
         for row in self.client.leads_of(person.remote_id):
             stage = self.stage(int(row["lead_pipeline_stage_id"]))
             if stage is None or not stage.closed:
-                return self._remote(row, title=None)
+                return self._remote(row, title=None, description=None)
         return None
 
     def _recovered(
@@ -188,7 +197,10 @@ class Leads(Work):
                 for row in self.client.leads_of(person.remote_id)
                 if row.get("title") == title and row.get(LEAD_MARKER) in {None, "", mark}
             ]
-        return self._remote(min(rows, key=lambda row: int(row["id"])), title=title) if rows else None
+        if not rows:
+            return None
+        row = min(rows, key=lambda row: int(row["id"]))
+        return self._remote(row, title=title, description=mapping.digest(row.get("description") or ""))
 
     def _created(
         self, local: Local, contact: Contact, conversation: Conversation | None, person: Link | None
@@ -201,9 +213,10 @@ class Leads(Work):
             if conversation is not None
             else {}
         )
+        described = mapping.description(contact)
         body: Fields = {
             "title": title,
-            "description": mapping.description(contact),
+            "description": described,
             "lead_value": self.settings["default_lead_value"],
             "lead_source_id": self.settings.get("lead_source_id"),
             "lead_type_id": self.settings.get("lead_type_id"),
@@ -214,9 +227,21 @@ class Leads(Work):
             **custom,
             LEAD_MARKER: self.marker(local.type, local.id),
         }
-        row = self.client.create_lead({key: value for key, value in body.items() if value is not None})
+        try:
+            row = self.client.create_lead({key: value for key, value in body.items() if value is not None})
+        except NotFound as error:
+            # For a person who is gone and for a stage Krayin answers alike (contracts: 70g, 71i).
+            if person is not None:
+                self.client.person(person.remote_id)
+            raise Rejected(
+                "Krayin did not find what the lead is to have: see that its stage (default_stage_id) is there.",
+                field="lead_pipeline_stage_id",
+                status=error.status,
+                path=error.path,
+            ) from error
         placed = int(row["lead_pipeline_stage_id"])
-        return self._remote(row, title=title, custom=custom, assignee=assignee, placed=placed)
+        said = mapping.said_of({"title": title, "description": described})
+        return self._remote(row, **said, custom=custom, assignee=assignee, placed=placed)
 
     def _first_stage(self, conversation: Conversation | None) -> int | None:
         pipeline, default = self.settings.get("default_pipeline_id"), self.settings.get("default_stage_id")
@@ -263,7 +288,7 @@ class Leads(Work):
         if not news:
             return link
         link = self.port.agree(link, **news)
-        if news.keys() - {"title", "placed"}:
+        if news.keys() - {"title", "description", "placed"}:
             self.show(link)
         return link
 

@@ -9,6 +9,7 @@ import json
 import re
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
+from hashlib import blake2b
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -197,6 +198,16 @@ def description(contact: Contact) -> str:
         for key, value in sorted(filled.items())
     ]
     return "\n".join(lines)[:TEXT_LIMIT]
+
+
+def digest(text: str) -> str:
+    """What a long text is told from another one by."""
+    return blake2b(text.encode(), digest_size=8).hexdigest()
+
+
+def said_of(fields: Mapping[str, str]) -> Fields:
+    """Title and description of a lead as they are remembered."""
+    return {key: digest(text) if key == "description" else text for key, text in fields.items()}
 
 
 def value_of(row: Mapping[str, Any]) -> float:

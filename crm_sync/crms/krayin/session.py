@@ -55,16 +55,20 @@ class KrayinSession:
         *,
         params: Mapping[str, Any] | None = None,
         body: Mapping[str, Any] | None = None,
+        files: Any = None,
         anonymous: bool = False,
     ) -> dict[str, Any]:
-        """Make a call and return the JSON of its answer. ``anonymous`` sends no token."""
+        """Make a call and return the JSON of its answer.
+
+        ``files`` are parts of a form, sent instead of ``body``. ``anonymous`` sends no token.
+        """
         headers = {"Accept": "application/json"}
         if path == "/activities" and method == "POST":
             # Without it Krayin redirects where a meeting overlaps (contracts: 90o, 90p).
             headers["X-Requested-With"] = "XMLHttpRequest"
         if self._token and not anonymous:
             headers["Authorization"] = f"Bearer {self._token}"
-        response = self._http.request(method, path, params=params, json=body, headers=headers)
+        response = self._http.request(method, path, params=params, json=body, headers=headers, files=files)
         try:
             found: dict[str, Any] = read_answer(response, method, path, generation=self.generation)
         except RateLimited as error:
@@ -86,9 +90,11 @@ class KrayinSession:
             raise ServerFault("Krayin's answer has no rows.", path=path)
         return [row for row in found if isinstance(row, dict)]
 
-    def row(self, method: str, path: str, body: Mapping[str, Any] | None = None) -> dict[str, Any]:
+    def row(
+        self, method: str, path: str, body: Mapping[str, Any] | None = None, *, files: Any = None
+    ) -> dict[str, Any]:
         """The one record of an answer."""
-        found = self.call(method, path, body=body).get("data")
+        found = self.call(method, path, body=body, files=files).get("data")
         if not isinstance(found, dict) or "id" not in found:
             kind = ServerFault if method in SAFE_METHODS else OutcomeUnknown
             raise kind("Krayin's answer holds no record.", path=path)

@@ -79,6 +79,10 @@ def _resting(settings: Mapping[str, Any]) -> Iterator[str]:
         given = [name for name in of_leads if settings.get(name)]
         if given:
             yield f"While create_lead is off these settings have no effect: {', '.join(given)}."
+    if settings["attachments"] == "file" and not (
+        settings["enable_activity_sync"] or settings["enable_message_sync"]
+    ):
+        yield "While enable_activity_sync and enable_message_sync are off, attachments have no effect."
     if not settings["enable_bidirectional_sync"]:
         names = ("stage_notes", "status_by_stage", "enable_krayin_webhooks")
         given = [name for name in names if settings.get(name)]

@@ -2,16 +2,41 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import datetime
 from hashlib import blake2b
 
 from crm_sync.crms import texts
-from crm_sync.crms.base import Port
+from crm_sync.crms.base import Link, Port
 from crm_sync.crms.krayin import mapping, stages
 from crm_sync.crms.krayin.client import KrayinClient
 from crm_sync.crms.krayin.stages import Pipelines, Stage
+from crm_sync.errors import NotFound
 
-PERSON, ORGANIZATION, LEAD, ACTIVITY, NOTE = "Person", "Organization", "Lead", "Activity", "Note"
+PERSON, ORGANIZATION, LEAD, ACTIVITY = "Person", "Organization", "Lead", "Activity"
+#: The activities of messages, and of their files.
+NOTE, FILE = "Note", "File"
+
+
+class Gone(Exception):
+    """Krayin has the record of a link no longer."""
+
+    def __init__(self, link: Link, error: NotFound) -> None:
+        super().__init__(str(error))
+        self.link = link
+        self.error = error
+
+
+@contextmanager
+def relying_on(link: Link | None) -> Iterator[None]:
+    """Within this block, what Krayin does not find is the record of this link. Raises Gone."""
+    try:
+        yield
+    except NotFound as error:
+        if link is None:
+            raise
+        raise Gone(link, error) from error
 
 
 class Work:

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
+from typing import Any
 
 import pytest
 
+from crm_sync.sandbox.server import lose, refuse
 from crm_sync.store.models import EventState
-from tests.integration.krayin.desk import Desk
+from tests.integration.krayin.desk import Desk, once
 
 ANA = {"name": "Ana Souza", "email": "ana@example.com", "phone_number": "+5511988887777"}
 
@@ -74,6 +77,42 @@ def test_a_change_of_a_contact_reaches_its_person_and_its_lead(desk: Desk) -> No
     assert desk.emails(person["id"]) == ["ana.lima@example.com"]
     assert desk.phones(person["id"]) == ["+5511977776666"]
     assert desk.row("leads")["title"] == "Ana Lima"
+
+
+def test_what_else_is_known_of_a_contact_follows_in_the_description_of_its_lead(desk: Desk) -> None:
+    contact = desk.chatwoot.create_contact(**ANA, additional_attributes={"city": "Recife"})
+    desk.sync()
+    desk.calls()
+    desk.chatwoot.update_contact(contact.id, additional_attributes={"city": "Olinda"})
+    desk.sync()
+    assert desk.row("leads")["description"] == "city: Olinda"
+    assert desk.calls() == ["GET /leads", "PUT /leads/attributes/edit"]
+    assert desk.outcome().endswith("updated: description.")
+
+
+def test_what_people_wrote_into_a_lead_stays(desk: Desk) -> None:
+    contact = desk.chatwoot.create_contact(**ANA, additional_attributes={"city": "Recife"})
+    desk.sync()
+    desk.write("leads", desk.row("leads")["id"], description="Wants two", title="Two for Ana")
+    desk.chatwoot.update_contact(contact.id, name="Ana Lima", additional_attributes={"city": "Olinda"})
+    desk.sync()
+    lead = desk.row("leads")
+    assert (lead["title"], lead["description"]) == ("Two for Ana", "Wants two")
+    assert desk.row("persons")["name"] == "Ana Lima"
+
+
+@pytest.mark.parametrize("kind", [lose, refuse])
+def test_the_description_of_a_lead_whose_answer_was_lost_follows_too(
+    desk: Desk, kind: Callable[..., Any]
+) -> None:
+    fault, hit = once(kind, "POST", "/leads")
+    desk.strike(fault)
+    contact = desk.chatwoot.create_contact(**ANA, additional_attributes={"city": "Recife"})
+    desk.settle()
+    assert hit.is_set()
+    desk.chatwoot.update_contact(contact.id, additional_attributes={"city": "Olinda"})
+    desk.settle()
+    assert desk.row("leads")["description"] == "city: Olinda"
 
 
 @pytest.mark.parametrize("settings", [{}, {"create_person": "false"}, {"create_lead": "false"}])

@@ -10,7 +10,8 @@ from crm_sync.crms.base import PullFrom
 from crm_sync.crms.krayin import notices, pull as feed
 from crm_sync.engine import apps
 from crm_sync.engine.pull import Pulled, pull
-from tests.integration.krayin.desk import WEBSITE, Desk
+from crm_sync.sandbox.server import refuse
+from tests.integration.krayin.desk import WEBSITE, Desk, once
 
 
 @pytest.fixture
@@ -38,6 +39,14 @@ def pulled(desk: Desk) -> Pulled:
     desk.drain()
     assert desk.waiting() == []
     return found
+
+
+def remove(desk: Desk, lead: int) -> None:
+    """Somebody deletes a lead in Krayin."""
+    with desk.krayin.state.lock:
+        row = desk.krayin.state.get("leads", lead)
+        assert row is not None
+        desk.krayin.state.delete("leads", row)
 
 
 def told(desk: Desk, number: int) -> list[tuple[str, bool]]:
@@ -129,14 +138,78 @@ def test_a_lead_of_a_conversation_is_shown_by_it(desk: Desk) -> None:
 
 def test_a_lead_that_was_deleted_is_made_anew_by_what_comes_next(desk: Desk) -> None:
     contact, _, lead = begun(desk)
-    with desk.krayin.state.lock:
-        state = desk.krayin.state
-        row = state.get("leads", lead)
-        assert row is not None
-        state.delete("leads", row)
+    remove(desk, lead)
     desk.chatwoot.update_contact(contact, name="Ana Lima")
     desk.sync()
     assert desk.row("leads")["title"] == "Ana Lima"
+
+
+def test_news_of_a_lead_that_was_deleted_meanwhile_is_skipped(desk: Desk) -> None:
+    _, _, lead = begun(desk)
+    desk.write("leads", lead, lead_pipeline_stage_id=5)
+    pull(desk.runtime, desk.hook_id)
+    remove(desk, lead)
+    desk.drain()
+    assert (desk.events()[-1].reason, desk.waiting()) == ("deleted", [])
+
+
+def test_news_of_a_lead_that_was_replaced_meanwhile_is_skipped(desk: Desk) -> None:
+    contact, _, lead = begun(desk)
+    desk.chatwoot.update_contact(contact, name="Ana Lima")
+    desk.take(desk.deliveries())
+    desk.write("leads", lead, lead_pipeline_stage_id=5)
+    pull(desk.runtime, desk.hook_id)
+    remove(desk, lead)
+    desk.drain()
+    assert (desk.events()[-1].reason, desk.waiting()) == ("not_linked", [])
+    assert desk.contact_shows(contact)["krayin_lead_id"] == desk.row("leads")["id"] != lead
+
+
+def test_news_that_was_shown_already_says_so(desk: Desk) -> None:
+    _, number, lead = begun(desk)
+    desk.set(stage_by_status='{"resolved":"prospect"}')
+    desk.write("leads", lead, lead_value="5.0000")
+    pull(desk.runtime, desk.hook_id)
+    # Before a worker comes, something else has read the lead.
+    desk.write("leads", lead, lead_value="0.0000")
+    desk.drain()
+    assert "holds nothing that Chatwoot does not know" in desk.outcome()
+    assert desk.waiting() == []
+    assert "krayin_lead_stage" in desk.conversation_shows(number)
+
+
+@pytest.mark.parametrize(
+    "settings", [{"stage_notes": "true", "status_by_stage": '{"won":"resolved"}'}], indirect=True
+)
+def test_a_stage_of_a_contact_without_a_conversation_is_shown_and_told_nobody(desk: Desk) -> None:
+    contact = desk.chatwoot.create_contact(name="Ana Souza", email="ana@example.com")
+    desk.sync()
+    desk.clock.forward(60)
+    desk.write("leads", desk.row("leads")["id"], lead_pipeline_stage_id=5)
+    pulled(desk)
+    assert desk.contact_shows(contact.id)["krayin_lead_status"] == "Won"
+    assert desk.failed() == []
+
+
+@pytest.mark.parametrize("settings", [{"status_by_stage": '{"won":"resolved","lost":"open"}'}], indirect=True)
+def test_a_stage_without_a_status_and_a_status_that_is_there_change_nothing(desk: Desk) -> None:
+    _, number, lead = begun(desk)
+    for stage in (3, 6):
+        desk.write("leads", lead, lead_pipeline_stage_id=stage)
+        pulled(desk)
+        assert desk.chatwoot.state.conversations[number].status == "open"
+    assert "conversation_status_changed" not in {delivery["event"] for delivery in desk.deliveries()}
+
+
+def test_quotes_that_cannot_be_read_do_not_hold_up_a_leads_news(desk: Desk) -> None:
+    contact, _, lead = begun(desk)
+    fault, hit = once(refuse, "GET", "/quotes", times=9)
+    desk.strike(fault)
+    desk.write("leads", lead, lead_pipeline_stage_id=5)
+    pulled(desk)
+    assert hit.is_set()
+    assert desk.contact_shows(contact)["krayin_lead_status"] == "Won"
+    assert "Its quotes could not be read: " in desk.outcome()
 
 
 def test_leads_nobody_here_knows_make_no_event(desk: Desk) -> None:

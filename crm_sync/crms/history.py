@@ -1,4 +1,4 @@
-"""A conversation's messages as Chatwoot has them, for a ticket that is opened later than its conversation began."""
+"""A conversation's messages as Chatwoot has them, for a record that is made later than its conversation began."""
 
 from __future__ import annotations
 
@@ -10,11 +10,14 @@ from crm_sync.events import Message
 
 
 class History:
-    """What Chatwoot was asked for within one event, so that nobody asks twice. Raises ApiErrors of Chatwoot."""
+    """What Chatwoot was asked for within one event, so that nobody asks twice. Raises ApiErrors of Chatwoot.
 
-    def __init__(self, port: Port) -> None:
+    ``wants_all`` says whether all messages are to be mirrored, and not only what a conversation began with.
+    """
+
+    def __init__(self, port: Port, *, wants_all: bool) -> None:
         self._chatwoot = port.chatwoot
-        self._all = bool(port.hook.settings["enable_followup_sync"])
+        self.wants_all = wants_all
         self._asked: dict[int, Sequence[Message]] = {}
 
     def messages(self, conversation_id: int) -> Sequence[Message]:
@@ -22,7 +25,7 @@ class History:
         if conversation_id not in self._asked:
             self._asked[conversation_id] = (
                 self._chatwoot.messages_after(conversation_id, 0)
-                if self._all
+                if self.wants_all
                 else self._chatwoot.first_messages(conversation_id)
             )
         return self._asked[conversation_id]
@@ -39,8 +42,8 @@ class History:
         return [message for message in known if message.id > message_id]
 
     def is_wanted(self, conversation_id: int) -> bool:
-        """Whether the messages of a new ticket's conversation are to be mirrored: it may be older than we know.
+        """Whether the messages of a new record's conversation are to be mirrored: it may be older than we know.
 
         That is why Chatwoot was asked for them.
         """
-        return self._all and conversation_id in self._asked
+        return self.wants_all and conversation_id in self._asked
