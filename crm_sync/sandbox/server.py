@@ -311,6 +311,15 @@ class SandboxServer:
             self._thread.join()
             self._thread = None
         self._server.server_close()
+        self.disconnect()
+
+    @property
+    def connections(self) -> int:
+        """How many connections are open, or still have an answer under way."""
+        return len(self._open)
+
+    def disconnect(self) -> None:
+        """Cuts every open connection; answers that are under way go on into nothing."""
         for connection in list(self._open):
             try:
                 connection.shutdown(socket.SHUT_RDWR)

@@ -1,180 +1,36 @@
-"""GLPI and Chatwoot as sandboxes, and the real engine between them: a real database, a real Redis, a clock to turn."""
+"""A desk whose CRM is GLPI."""
 
 from __future__ import annotations
 
 import io
 import json
 import re
-import threading
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
 
-import pytest
-from sqlalchemy import select
-
-from crm_sync import keys
 from crm_sync.config import Config
-from crm_sync.engine import hooks, mailbox
-from crm_sync.engine.ingest import Arrival, ingest
-from crm_sync.engine.limits import Ceiling, Places
-from crm_sync.engine.runtime import Runtime
-from crm_sync.locks import Mutexes
-from crm_sync.sandbox.chatwoot import create_app as chatwoot_app, shapes
-from crm_sync.sandbox.chatwoot.sandbox import ChatwootSandbox
 from crm_sync.sandbox.glpi import GlpiSandbox, create_app as glpi_app
 from crm_sync.sandbox.glpi.text import decode
-from crm_sync.sandbox.server import SandboxServer
-from crm_sync.store import migrate, open_store
-from crm_sync.store.models import Account, Event, EventState, Hook, HookState, Link, SignatureMode
+from tests.integration.clock import MORNING
+from tests.integration.desk import EMAIL, WEBSITE, WHATSAPP, Desk as AnyDesk, Row, once
+from tests.integration.stage import Stage, stages
 
-#: When people begin to write, in Chatwoot; the GLPI sandbox lives three hours behind UTC.
-MORNING = datetime(2026, 11, 2, 9, 0, tzinfo=UTC)
-WEBSITE, EMAIL, WHATSAPP = 4, 7, 12
+__all__ = ["EMAIL", "MORNING", "WEBSITE", "WHATSAPP", "Desk", "Row", "once", "opened", "shown"]
+
 REQUESTER = 1
 
-Row = dict[str, Any]
 
+class Desk(AnyDesk):
+    """A support team: what they do in ``chatwoot`` reaches ``glpi``, which lives three hours behind UTC."""
 
-class Alarm:
-    """Nobody is woken: the tests say when a worker comes."""
-
-    def wake(self, mailboxes: Iterable[str], *, delay_s: float = 0.0) -> None:
-        """See Runtime's Alarm."""
-
-    def disarm(self, mailbox: str) -> None:
-        """See Runtime's Alarm."""
-
-    def hold(self, mailboxes: Iterable[str]) -> None:
-        """See Runtime's Alarm."""
-
-    def pull(self, hook_id: int) -> None:
-        """See Runtime's Alarm."""
-
-
-@dataclass
-class Clock:
-    """The time, as the test wants it."""
-
-    moment: datetime = MORNING
-
-    def __call__(self) -> datetime:
-        return self.moment
-
-    def forward(self, seconds: float) -> None:
-        """Let time pass."""
-        self.moment += timedelta(seconds=seconds)
-
-
-@dataclass
-class Desk:
-    """A support team: what they do in ``chatwoot`` reaches ``glpi`` once a worker came."""
-
-    runtime: Runtime
-    clock: Clock
-    account: Account
-    hook_id: int
-    chatwoot: ChatwootSandbox
-    glpi: GlpiSandbox
-    api_url: str
-    _told: int = 0
-
-    # -- what comes in -------------------------------------------------------------------------------------------
-
-    def deliveries(self) -> list[Row]:
-        """What Chatwoot sent since the last time."""
-        sent = self.chatwoot.deliveries
-        new, self._told = sent[self._told :], len(sent)
-        return [json.loads(delivery.body) for delivery in new]
-
-    def take(self, payloads: Iterable[Mapping[str, Any]]) -> None:
-        """Deliveries come in, in this order."""
-        for payload in payloads:
-            ingest(self.runtime.store, self.account, payload, Arrival(), self.clock())
-
-    def drain(self) -> None:
-        """A worker takes every mailbox that has something."""
-        for contact_id in sorted({event.mailbox for event in self.events(EventState.PENDING)}):
-            mailbox.drain(self.runtime, contact_id)
-
-    def sync(self) -> None:
-        """What happened in Chatwoot arrives, and a worker comes once; everything is to be done by then."""
-        self.take(self.deliveries())
-        self.drain()
-        assert self.waiting() == []
-
-    def settle(self, rounds: int = 40) -> None:
-        """What happened in Chatwoot arrives; time passes and workers come until nothing is waiting any more."""
-        self.take(self.deliveries())
-        for _ in range(rounds):
-            self.drain()
-            if not self.waiting():
-                return
-            self.clock.forward(3600)
-        pytest.fail(f"still waiting: {self.waiting()}")
-
-    def waiting(self) -> list[str]:
-        """The events that are not done, with what was said of them last."""
-        return [f"{event.name}: {event.outcome}" for event in self.events(EventState.PENDING)]
-
-    def told_again(self, contact_id: int) -> Row:
-        """A contact_updated of a contact that says nothing new."""
-        with self.chatwoot.state.lock:
-            row = self.chatwoot.state.contacts[contact_id]
-            changed = shapes.changed_attributes({"blocked": (True, False)})
-            return shapes.contact(self.chatwoot.state, row) | {
-                "event": "contact_updated",
-                "changed_attributes": changed,
-            }
-
-    # -- the journal ---------------------------------------------------------------------------------------------
-
-    def events(self, state: EventState | None = None) -> list[Event]:
-        """The events of the journal."""
-        statement = select(Event).order_by(Event.id)
-        with self.runtime.store.read() as session:
-            return list(
-                session.scalars(statement if state is None else statement.where(Event.state == state))
-            )
-
-    def outcome(self) -> str:
-        """What was said of the last event."""
-        return self.events()[-1].outcome or ""
-
-    def outcomes(self) -> list[str]:
-        """What was said of the events."""
-        return [event.outcome or "" for event in self.events()]
-
-    def links(self) -> list[Link]:
-        """The links."""
-        with self.runtime.store.read() as session:
-            return list(session.scalars(select(Link).order_by(Link.id)))
-
-    def hook(self) -> Hook:
-        """The hook."""
-        with self.runtime.store.read() as session:
-            return session.get_one(Hook, self.hook_id)
-
-    def set(self, **settings: str) -> None:
-        """Change settings of the hook, as ``crm-sync hooks set`` does."""
-        report = hooks.change(self.runtime, self.hook_id, settings)
-        assert report.state == HookState.ACTIVE, report.state_reason
+    @property
+    def glpi(self) -> GlpiSandbox:
+        """The stand-in."""
+        found: GlpiSandbox = self.crm
+        return found
 
     # -- GLPI ----------------------------------------------------------------------------------------------------
-
-    def rows(self, itemtype: str, **wanted: Any) -> list[Row]:
-        """Rows of GLPI's database with these values."""
-        with self.glpi.state.lock:
-            found = self.glpi.state.dump().get(itemtype, [])
-        return [row for row in found if all(row[key] == value for key, value in wanted.items())]
-
-    def row(self, itemtype: str, **wanted: Any) -> Row:
-        """The one row with these values."""
-        found = self.rows(itemtype, **wanted)
-        assert len(found) == 1, found
-        return found[0]
 
     def users(self) -> list[Row]:
         """The users that were made for contacts."""
@@ -234,12 +90,7 @@ class Desk:
 
     def calls(self) -> list[str]:
         """The calls to GLPI since the last time, without their ids."""
-        made = [
-            f"{method} {re.sub(r'/[0-9]+', '', path.partition('.php')[2])}"
-            for method, path, _ in self.glpi.requests
-        ]
-        self.glpi.reset_requests()
-        return made
+        return self.calls_below(".php")
 
     def listen(self) -> list[tuple[str, Row]]:
         """From now on, the path and the fields of every write to GLPI."""
@@ -254,10 +105,6 @@ class Desk:
 
         self.strike(listener)
         return heard
-
-    def strike(self, *faults: Callable[..., Any]) -> None:
-        """From now on GLPI has these faults, one after another to choose from; none heals it."""
-        self.glpi.faults.kinds, self.glpi.faults.fail_rate = faults, float(bool(faults))
 
     def picture(self) -> dict[str, Any]:
         """What GLPI shows, without what differs between two servers that were told the same."""
@@ -327,84 +174,22 @@ def shown(content: str) -> str:
     return re.sub(r"<br>|</p><p>", "\n", text).replace("<p>", "").replace("</p>", "")
 
 
-def once(
-    kind: Callable[..., Any], method: str, path: str, *, times: int = 1
-) -> tuple[Callable[..., Any], threading.Event]:
-    """A fault that hits a call with this method whose path ends like this, and an event that says that it did."""
-    hit, left, guard = threading.Event(), [times], threading.Lock()
-
-    def fault(app: Any, environ: Any, start_response: Any) -> Any:
-        with guard:
-            due = (
-                left[0] > 0
-                and environ["REQUEST_METHOD"] == method
-                and re.search(f"{path}$", environ["PATH_INFO"]) is not None
-            )
-            left[0] -= due
-        if not due:
-            return app(environ, start_response)
-        hit.set()
-        return kind(app, environ, start_response)
-
-    return fault, hit
-
-
 @contextmanager
 def opened(config: Config, flavour: str, settings: Mapping[str, str]) -> Iterator[Desk]:
     """A desk with a hook that was added as ``crm-sync hooks add`` does it."""
-    migrate(config)
-    with ExitStack() as stack:
-        redis = stack.enter_context(keys.connect(config.redis_url))
-        chatwoot_web, glpi_web = chatwoot_app(deliver=False), glpi_app(flavour=flavour)
-        chatwoot: ChatwootSandbox = chatwoot_web.extensions["sandbox"]
-        glpi: GlpiSandbox = glpi_web.extensions["sandbox"]
-        chatwoot.state._now = lambda: MORNING
-        chatwoot_server = stack.enter_context(SandboxServer(chatwoot_web))
-        glpi_server = stack.enter_context(SandboxServer(glpi_web))
-        clock = Clock()
-        store = open_store(config)
-        stack.callback(store.close)
-        runtime = Runtime(
-            config=config,
-            store=store,
-            redis=redis,
-            mutexes=Mutexes(redis, config.lease_s),
-            places=Places(redis, ceiling=config.ceiling, hold_s=config.lease_s),
-            ceiling=Ceiling(redis, size=config.ceiling, call_s=config.lease_s),
-            alarm=Alarm(),
-            now=clock,
+
+    def build() -> Stage:
+        return Stage.build(
+            glpi_app(flavour=flavour), lambda glpi: [glpi.state, glpi.sessions, glpi.faults, glpi._calls]
         )
-        with store.write() as session:
-            account = Account(
-                chatwoot_url=chatwoot_server.url,
-                chatwoot_account_id=chatwoot.account_id,
-                api_token_secret=store.keyring.encrypt(chatwoot.api_token),
-                webhook_token="webhook-token",
-                signature=SignatureMode.OFF,
-                created_at=clock(),
-            )
-            session.add(account)
+
+    with stages.taken(f"glpi {flavour}", build) as stage:
         given = {
-            "api_url": f"{glpi_server.url}/apirest.php",
-            "app_token": glpi.app_token,
-            "user_token": glpi.user_tokens["super"],
+            "api_url": f"{stage.crm_server.url}/apirest.php",
+            "app_token": stage.crm.app_token,
+            "user_token": stage.crm.user_tokens["super"],
             "enable_followup_sync": "true",
             **settings,
         }
-        report = hooks.add(runtime, "glpi", account.id, given)
-        assert report.state == HookState.ACTIVE, report.state_reason
-        chatwoot.add_webhook("http://nobody.example.com/", SUBSCRIPTIONS)
-        glpi.reset_requests()
-        chatwoot.calls.clear()
-        yield Desk(runtime, clock, account, report.hook, chatwoot, glpi, given["api_url"])
-
-
-SUBSCRIPTIONS = (
-    "contact_created",
-    "contact_updated",
-    "conversation_created",
-    "conversation_updated",
-    "conversation_status_changed",
-    "message_created",
-    "message_updated",
-)
+        with stage.connected(config, "glpi", given, lambda _: None) as found:
+            yield Desk(*found, stage.chatwoot, stage.crm, given["api_url"])

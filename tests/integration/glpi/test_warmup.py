@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import gc
-import time
+import threading
 from types import SimpleNamespace
+from typing import Any
 from unittest.mock import Mock
 
 import pytest
@@ -70,10 +71,16 @@ def test_a_glpi_that_is_down_keeps_no_worker_from_starting(waiting: Desk) -> Non
 
 
 def test_a_glpi_that_is_slow_is_not_waited_for(waiting: Desk) -> None:
-    waiting.glpi.faults.latency_ms = 600
-    started = time.monotonic()
+    answers = threading.Event()
+
+    def slow(app: Any, environ: Any, start_response: Any) -> Any:
+        answers.wait()
+        return app(environ, start_response)
+
+    waiting.strike(slow)
     warm_up(waiting.runtime, wait_s=0.2)
-    assert time.monotonic() - started < 0.5
+    assert waiting.calls() == []
+    answers.set()
 
 
 def test_the_ceiling_holds_for_logins_too(waiting: Desk) -> None:
@@ -114,15 +121,36 @@ def test_a_wake_up_waits_for_it_before_it_takes_a_place(monkeypatch: pytest.Monk
     assert [name for name, _, _ in order.mock_calls] == ["wait", "drain"]
 
 
+class _Watched(threading.Event):
+    """An event that tells how long it was waited for."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.waits: list[float | None] = []
+
+    def wait(self, timeout: float | None = None) -> bool:
+        self.waits.append(timeout)
+        return super().wait(timeout)
+
+
 def test_nobody_waits_where_nothing_was_begun_and_nobody_twice(waiting: Desk) -> None:
-    started = time.monotonic()
-    warmup.WarmUp().wait()
-    waiting.glpi.faults.latency_ms = 600
-    warming = warmup.WarmUp()
+    warming, answers = warmup.WarmUp(), threading.Event()
+    over = _Watched()
+    over.set()
+    warming._over = over
+    warming.wait()
+    assert over.waits == []
+
+    def slow(app: Any, environ: Any, start_response: Any) -> Any:
+        answers.wait()
+        return app(environ, start_response)
+
+    waiting.strike(slow)
     warming.begin(waiting.runtime, wait_s=0.2)
-    for _ in range(5):
+    for _ in range(3):
         warming.wait()
-    assert time.monotonic() - started < 0.5
+    answers.set()
+    assert over.waits[1:] == [0.0, 0.0]
 
 
 def test_the_words_are_read_before_the_first_event(waiting: Desk) -> None:

@@ -1,49 +1,28 @@
-"""Krayin and Chatwoot as sandboxes, and the real engine between them; what is not Krayin's is GLPI's desk."""
+"""A desk whose CRM is Krayin."""
 
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Iterator, Mapping
-from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from contextlib import contextmanager
 from typing import Any
 
-from crm_sync import keys
 from crm_sync.config import Config
-from crm_sync.engine import hooks
-from crm_sync.engine.limits import Ceiling, Places
-from crm_sync.engine.runtime import Runtime
-from crm_sync.locks import Mutexes
-from crm_sync.sandbox.chatwoot import create_app as chatwoot_app
-from crm_sync.sandbox.chatwoot.sandbox import ChatwootSandbox
 from crm_sync.sandbox.krayin import KrayinSandbox, create_app as krayin_app
-from crm_sync.sandbox.server import SandboxServer
-from crm_sync.store import migrate, open_store
-from crm_sync.store.models import Account, EventState, HookState, SignatureMode
-from tests.integration.glpi.desk import (
-    MORNING,
-    SUBSCRIPTIONS,
-    WEBSITE,
-    Alarm,
-    Clock,
-    Desk as AnyDesk,
-    Row,
-    once,
-)
+from tests.integration.clock import Clock
+from tests.integration.desk import WEBSITE, Desk as AnyDesk, Row, once
+from tests.integration.stage import Stage, stages
 
 __all__ = ["WEBSITE", "Desk", "Row", "once", "opened"]
 
 
-@dataclass
 class Desk(AnyDesk):
     """A sales team: what they do in ``chatwoot`` reaches ``krayin`` once a worker came."""
 
     @property
     def krayin(self) -> KrayinSandbox:
-        """The sandbox of Krayin, which stands where GLPI's does."""
-        found: Any = self.glpi
-        assert isinstance(found, KrayinSandbox)
+        """The stand-in."""
+        found: KrayinSandbox = self.crm
         return found
 
     # -- Chatwoot ------------------------------------------------------------------------------------------------
@@ -62,17 +41,7 @@ class Desk(AnyDesk):
         """The custom attributes of a conversation."""
         return dict(self.chatwoot.state.conversations[number].custom_attributes)
 
-    def failed(self) -> list[str]:
-        """What was said of the events that failed."""
-        return [event.outcome or "" for event in self.events(EventState.FAILED)]
-
     # -- Krayin --------------------------------------------------------------------------------------------------
-
-    def rows(self, itemtype: str, **wanted: Any) -> list[Row]:
-        """Rows of Krayin's database with these values."""
-        with self.krayin.state.lock:
-            found = self.krayin.state.dump().get(itemtype, [])
-        return [row for row in found if all(row[key] == value for key, value in wanted.items())]
 
     def activities(self, **wanted: Any) -> list[Row]:
         """What people see among the activities: Krayin's own log left out."""
@@ -120,12 +89,7 @@ class Desk(AnyDesk):
 
     def calls(self) -> list[str]:
         """The calls to Krayin since the last time, without their ids."""
-        made = [
-            f"{method} {re.sub(r'/[0-9]+', '', path.partition('/api/v1')[2])}"
-            for method, path, _ in self.krayin.requests
-        ]
-        self.krayin.reset_requests()
-        return made
+        return self.calls_below("/api/v1")
 
 
 def _json(value: Any) -> Any:
@@ -137,48 +101,21 @@ def opened(
     config: Config, flavour: str, settings: Mapping[str, str], *, rate_limit: int = 0
 ) -> Iterator[Desk]:
     """A desk with a hook that was added as ``crm-sync hooks add`` does it."""
-    migrate(config)
-    with ExitStack() as stack:
-        redis = stack.enter_context(keys.connect(config.redis_url))
-        chatwoot_web = chatwoot_app(deliver=False)
-        krayin_web = krayin_app(flavour=flavour, rate_limit=rate_limit)
-        chatwoot: ChatwootSandbox = chatwoot_web.extensions["sandbox"]
-        krayin: KrayinSandbox = krayin_web.extensions["sandbox"]
-        clock = Clock()
-        chatwoot.state._now = lambda: MORNING
-        krayin.state.clock = clock
-        chatwoot_server = stack.enter_context(SandboxServer(chatwoot_web))
-        krayin_server = stack.enter_context(SandboxServer(krayin_web))
-        store = open_store(config)
-        stack.callback(store.close)
-        runtime = Runtime(
-            config=config,
-            store=store,
-            redis=redis,
-            mutexes=Mutexes(redis, config.lease_s),
-            places=Places(redis, ceiling=config.ceiling, hold_s=config.lease_s),
-            ceiling=Ceiling(
-                redis, size=config.ceiling, call_s=config.lease_s, clock=lambda: clock().timestamp()
-            ),
-            alarm=Alarm(),
-            now=clock,
+
+    def build() -> Stage:
+        return Stage.build(
+            krayin_app(flavour=flavour),
+            lambda krayin: [krayin.state, krayin.limiter, krayin.faults, krayin._calls],
         )
-        with store.write() as session:
-            account = Account(
-                chatwoot_url=chatwoot_server.url,
-                chatwoot_account_id=chatwoot.account_id,
-                api_token_secret=store.keyring.encrypt(chatwoot.api_token),
-                webhook_token="webhook-token",
-                signature=SignatureMode.OFF,
-                created_at=clock(),
-            )
-            session.add(account)
-        given = {"api_url": f"{krayin_server.url}/api/v1", "api_token": krayin.token, **settings}
-        report = hooks.add(runtime, "krayin", account.id, {key: text for key, text in given.items() if text})
-        assert report.state == HookState.ACTIVE, report.state_reason
-        chatwoot.add_webhook("http://nobody.example.com/", SUBSCRIPTIONS)
-        krayin.reset_requests()
-        chatwoot.calls.clear()
-        with krayin.state.lock:
-            krayin.limiter.reset()
-        yield Desk(runtime, clock, account, report.hook, chatwoot, krayin, given["api_url"])  # type: ignore[arg-type]
+
+    with stages.taken(f"krayin {flavour}", build) as stage:
+
+        def prepare(clock: Clock) -> None:
+            stage.crm.state.clock = clock
+            stage.crm.state.settings["rate_limit"] = rate_limit
+            stage.crm.limiter.reset()
+
+        given = {"api_url": f"{stage.crm_server.url}/api/v1", "api_token": stage.crm.token, **settings}
+        given = {key: text for key, text in given.items() if text}
+        with stage.connected(config, "krayin", given, prepare, f"{rate_limit}") as found:
+            yield Desk(*found, stage.chatwoot, stage.crm, given["api_url"])

@@ -21,9 +21,9 @@ from crm_sync.engine import apps
 from crm_sync.engine.runtime import Runtime
 from crm_sync.events import EventName
 from crm_sync.receiver import create_app
-from crm_sync.store import migrate
 from crm_sync.store.models import Account, Delivery, Event, Hook, HookState, SignatureMode
 from crm_sync.telemetry import logging as telemetry
+from tests.databases import migrated
 from tests.deliveries import MOMENT, SECRET, signed
 from tests.notebook import Notebook, notebook_app
 
@@ -139,7 +139,7 @@ def office(config: Config, log: io.StringIO, monkeypatch: pytest.MonkeyPatch) ->
         "glpi": apps.find("glpi"),
     }
     monkeypatch.setattr(apps, "installed", lambda: known)
-    migrate(config)
+    migrated(config)
     runtime = service.build(config)
     runtime.now = lambda: MOMENT
     with runtime.store.write() as session:
