@@ -220,7 +220,9 @@ class System:
         return {
             "api_url": f"{self.krayin_url}/api/v1",
             "api_token": self.krayin.token,
+            "sync_to_organization": "true",
             "enable_activity_sync": "true",
+            "activity_type": "call",
             "enable_message_sync": "true",
         }
 

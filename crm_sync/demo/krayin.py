@@ -31,13 +31,14 @@ class _Place:
 class KrayinComparison(Comparison):
     """Exactly one person and one lead for each contact, one activity for each conversation, one place for each message.
 
-    For a hook that makes a lead of each contact, and has activities and messages switched on.
+    For a hook that makes a lead of each contact, and has organizations, activities and messages switched on.
     """
 
     crm = "Krayin"
     kinds: ClassVar[Mapping[str, str]] = {
         "persons": "contacts that are exactly one person",
         "leads": "contacts that are exactly one lead",
+        "organizations": "companies that are exactly one organization",
         "activities": "conversations that are exactly one activity",
         "messages": "messages that are there exactly once",
     }
@@ -45,7 +46,9 @@ class KrayinComparison(Comparison):
     def __init__(self, dump: Dump, account_id: int) -> None:
         super().__init__(dump, account_id)
         self._persons: dict[str, set[int]] = defaultdict(set)
-        self._names: dict[int, str] = {}
+        self._people: dict[int, Row] = {}
+        self._organizations: dict[str, set[int]] = defaultdict(set)
+        self._companies: set[str] = set()
         self._leads: dict[int | None, set[int]] = defaultdict(set)
         self._lead_of: dict[int, int] = {
             row["activity_id"]: row["lead_id"] for row in dump["lead_activities"]
@@ -55,8 +58,10 @@ class KrayinComparison(Comparison):
         self._placed: set[int] = set()
         self._met: set[int] = set()
         self._unmarked: list[int] = []
+        for row in dump["organizations"]:
+            self._organizations[row["name"].casefold()].add(row["id"])
         for row in dump["persons"]:
-            self._names[row["id"]] = row["name"]
+            self._people[row["id"]] = row
             for value in _values(row):
                 self._persons[value].add(row["id"])
         for row in dump["leads"]:
@@ -75,8 +80,9 @@ class KrayinComparison(Comparison):
         self.shows(what, contact, "krayin_person_id", persons)
         self.shows(what, contact, "krayin_lead_id", leads)
         for person in persons:
-            if self._names[person] != contact["name"]:
+            if self._people[person]["name"] != contact["name"]:
                 self.found("lost", f"person {person} is not called like {what}")
+        self._company(what, contact, persons)
 
     def conversation(self, conversation: Row) -> None:
         """A conversation of an identifiable contact is one activity of its lead; its messages are there, in order."""
@@ -99,9 +105,9 @@ class KrayinComparison(Comparison):
 
     def strangers(self, conversations: Iterable[int]) -> None:
         """Nothing is in Krayin that is not in Chatwoot: nobody else worked there while the day was played."""
-        for person in sorted(self._names.keys() - self._met):
+        for person in sorted(self._people.keys() - self._met):
             self.found("duplicate", f"person {person} is no contact of Chatwoot")
-        for nobody in sorted(self._leads.keys() - self._names.keys(), key=str):
+        for nobody in sorted(self._leads.keys() - self._people.keys(), key=str):
             self.found("duplicate", f"leads {sorted(self._leads[nobody])} belong to no person")
         for activity in self._unmarked:
             self.found("duplicate", f"activity {activity} belongs to no conversation and no message")
@@ -130,6 +136,20 @@ class KrayinComparison(Comparison):
         if told.get("first_message"):
             first = int(told["first_message"])
             self._places[first].append(_Place(row["id"], first, text, begins=True))
+
+    def _company(self, what: str, contact: Row, persons: Iterable[int]) -> None:
+        """A contact's company is one organization, however many share it, and its person belongs to that."""
+        attributes = contact.get("additional_attributes") or {}
+        company = str(attributes.get("company_name") or "")
+        if not company or not identifiable(contact):
+            return
+        organizations = self._organizations.get(company.casefold(), set())
+        if company.casefold() not in self._companies:
+            self._companies.add(company.casefold())
+            self.number(f"the company {company}", "organizations", len(organizations), wanted=1)
+        for person in persons:
+            if self._people[person]["organization_id"] not in organizations:
+                self.found("lost", f"person {person} does not belong to the company of {what}")
 
     def _persons_of(self, contact: Row) -> set[int]:
         """The persons with the contact's address or number."""

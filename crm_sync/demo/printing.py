@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from types import TracebackType
 from typing import Self
@@ -20,10 +21,13 @@ from rich.text import Text
 
 from crm_sync.demo.reconcile import COMPARISONS
 from crm_sync.demo.run import Result
+from crm_sync.demo.tally import Ended
 from crm_sync.store.models import EventState
 
 #: Most problems listed one by one.
 MOST_PROBLEMS = 20
+#: Columns that hold words.
+_WORDS = frozenset({"CRM", "outcome", "in words"})
 
 
 class Bars:
@@ -72,12 +76,7 @@ def show(result: Result, console: Console) -> None:
     """The reconciliation, as tables."""
     found = result.tally
     _incoming(result, console)
-    _counts("What became of them", ("outcome", "events"), found.outcomes, console)
-    if found.reasons:
-        table = _table("What did not get to a CRM, and why", "outcome", "in words", "events")
-        for (reason, words), number in sorted(found.reasons.items(), key=lambda item: -item[1]):
-            table.add_row(Text(reason), Text(words), str(number))
-        console.print(table)
+    _said(found.by_crm, console)
     _counts("What was ignored, and why", ("reason", "deliveries"), found.ignored, console)
     if found.refused:
         _counts("What was refused, and why", ("reason", "deliveries"), found.refused, console)
@@ -87,14 +86,15 @@ def show(result: Result, console: Console) -> None:
 def _incoming(result: Result, console: Console) -> None:
     found = result.tally
     states = [state.value for state in EventState]
-    table = _table("What came in", "event", "stored", *states)
+    table = _table("What came in, and how it ended in each CRM", "event", "stored", "CRM", *states)
+    totals: dict[str, Counter[str]] = {app_id: Counter() for app_id in found.by_crm}
     for name, stored in sorted(found.stored_by_event.items()):
-        counts = found.states_by_event.get(name, {})
-        table.add_row(name, str(stored), *(str(counts.get(state, 0)) for state in states))
+        counts = {app_id: ended.states.get(name, {}) for app_id, ended in sorted(found.by_crm.items())}
+        for app_id, number in counts.items():
+            totals[app_id].update(number)
+        _rows(table, name, stored, {app_id: number for app_id, number in counts.items() if number}, states)
     table.add_section()
-    table.add_row(
-        "all", str(found.stored + found.pulled), *(str(found.states.get(state, 0)) for state in states)
-    )
+    _rows(table, "all", found.stored + found.pulled, dict(sorted(totals.items())), states)
     console.print(table)
     console.print(
         Text(
@@ -104,6 +104,34 @@ def _incoming(result: Result, console: Console) -> None:
             + (f"; {found.pulled} changes in the CRMs were pulled" if found.pulled else "")
         )
     )
+
+
+def _rows(
+    table: Table, name: str, stored: int, counts: Mapping[str, Mapping[str, int]], states: Sequence[str]
+) -> None:
+    """A row for each CRM; what they have in common is said once."""
+    first = [name, str(stored)]
+    for app_id, number in counts.items() or (("", {}),):
+        table.add_row(*first, _name(app_id), *(str(number.get(state, 0)) for state in states))
+        first = ["", ""]
+
+
+def _said(by_crm: Mapping[str, Ended], console: Console) -> None:
+    outcomes = _table("What became of them", "CRM", "in words", "events")
+    reasons = _table("What did not get to a CRM, and why", "CRM", "outcome", "in words", "events")
+    for app_id, ended in sorted(by_crm.items()):
+        for outcome, number in sorted(ended.outcomes.items(), key=lambda item: -item[1]):
+            outcomes.add_row(_name(app_id), Text(outcome), str(number))
+        for (reason, words), number in sorted(ended.reasons.items(), key=lambda item: -item[1]):
+            reasons.add_row(_name(app_id), Text(reason), Text(words), str(number))
+    for table in (outcomes, reasons):
+        if table.rows:
+            console.print(table)
+
+
+def _name(app_id: str) -> str:
+    """What people call a CRM."""
+    return COMPARISONS[app_id].crm if app_id in COMPARISONS else app_id
 
 
 def _counts(title: str, columns: Sequence[str], counts: Mapping[str, int], console: Console) -> None:
@@ -138,5 +166,5 @@ def _comparison(result: Result, console: Console) -> None:
 def _table(title: str, *columns: str) -> Table:
     table = Table(title=title, title_justify="left", title_style="bold", box=None, pad_edge=False)
     for number, column in enumerate(columns):
-        table.add_column(column, justify="left" if number == 0 or column == "in words" else "right")
+        table.add_column(column, justify="left" if number == 0 or column in _WORDS else "right")
     return table

@@ -152,7 +152,10 @@ def staged(config: Config, *, seed: int, stopping: threading.Event) -> Iterator[
             "krayin": {
                 "api_url": krayin_url,
                 "api_token": krayin.token,
+                "sync_to_organization": "true",
                 "enable_activity_sync": "true",
+                # A chat would be a note, which is always done.
+                "activity_type": "call",
                 "enable_message_sync": "true",
             },
         }

@@ -4,23 +4,34 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from sqlalchemy import func, select
 
 from crm_sync.engine import operate
 from crm_sync.engine.runtime import Runtime
-from crm_sync.store.models import Delivery, Event, EventState
+from crm_sync.store.models import Delivery, Event, EventState, Hook
 
 _NUMBER = re.compile(r"\b\d+\b")
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """What became of one CRM's events: their states by the event's name, and what was said of them."""
+
+    states: Mapping[str, Mapping[str, int]]
+    outcomes: Mapping[str, int]
+    reasons: Mapping[tuple[str, str], int]
 
 
 @dataclass(frozen=True, slots=True)
 class Tally:
     """Figures of one run. Each mapping counts deliveries or events by what its name says.
 
-    ``stored`` counts what was delivered, ``stored_by_event`` what pulls brought as well.
+    ``stored`` counts what was delivered, ``stored_by_event`` what pulls brought as well. What was delivered became an
+    event for each CRM; ``by_crm`` counts these.
     """
 
     sent: int
@@ -29,9 +40,7 @@ class Tally:
     refused: Mapping[str, int]
     stored_by_event: Mapping[str, int]
     states: Mapping[str, int]
-    states_by_event: Mapping[str, Mapping[str, int]]
-    outcomes: Mapping[str, int]
-    reasons: Mapping[tuple[str, str], int]
+    by_crm: Mapping[str, Ended]
 
     @property
     def pulled(self) -> int:
@@ -51,23 +60,13 @@ class Tally:
 def tally(runtime: Runtime, *, sent: int) -> Tally:
     """Count; ``sent`` is how many deliveries Chatwoot says it sent."""
     counted = operate.stats(runtime)
-    by_event: dict[str, Counter[str]] = {}
-    outcomes: Counter[str] = Counter()
-    reasons: Counter[tuple[str, str]] = Counter()
     with runtime.store.read() as session:
         names = select(Delivery.event_name, func.count()).group_by(Delivery.event_name)
         stored_by_event = {row[0]: row[1] for row in session.execute(names)}
+        said = (Hook.app_id, Event.name, Event.state, Event.reason, Event.outcome)
         rows = session.execute(
-            select(Event.name, Event.state, Event.reason, Event.outcome, func.count()).group_by(
-                Event.name, Event.state, Event.reason, Event.outcome
-            )
-        )
-        for name, state, reason, outcome, number in rows:
-            by_event.setdefault(name, Counter())[state] += number
-            if state == EventState.DONE:
-                outcomes[alike(outcome or "")] += number
-            else:
-                reasons[f"{state}: {reason or 'waiting'}", alike(outcome or "")] += number
+            select(*said, func.count()).join(Hook, Event.hook_id == Hook.id).group_by(*said)
+        ).all()
     return Tally(
         sent=sent,
         stored=counted["deliveries"]["stored"],
@@ -75,10 +74,23 @@ def tally(runtime: Runtime, *, sent: int) -> Tally:
         refused=counted["deliveries"]["refused"],
         stored_by_event=stored_by_event,
         states=counted["events"],
-        states_by_event=by_event,
-        outcomes=outcomes,
-        reasons=reasons,
+        by_crm={
+            app_id: _ended(row[1:] for row in rows if row[0] == app_id) for app_id in {row[0] for row in rows}
+        },
     )
+
+
+def _ended(rows: Iterable[Sequence[Any]]) -> Ended:
+    states: dict[str, Counter[str]] = {}
+    outcomes: Counter[str] = Counter()
+    reasons: Counter[tuple[str, str]] = Counter()
+    for name, state, reason, outcome, number in rows:
+        states.setdefault(name, Counter())[state] += number
+        if state == EventState.DONE:
+            outcomes[alike(outcome or "")] += number
+        else:
+            reasons[f"{state}: {reason or 'waiting'}", alike(outcome or "")] += number
+    return Ended(states, outcomes, reasons)
 
 
 def alike(outcome: str) -> str:

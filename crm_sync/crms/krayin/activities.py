@@ -61,22 +61,22 @@ class Activities(Tagged):
         self.show(link)
         return link
 
-    def follow(self, link: Link, conversation: Conversation) -> list[str]:
-        """Mark an activity as done once its conversation is resolved, and not so when it is open again.
+    def follow(self, link: Link, conversation: Conversation) -> str | None:
+        """Mark an activity as done once its conversation is resolved, and not so when it is open again; what it is now.
 
-        Raises Gone. A note is always done: it is nothing to do.
+        None where nothing changes. Raises Gone. A note is always done: it is nothing to do.
         """
         done = conversation.status is Status.RESOLVED
         if mapping.ACTIVITY_TYPES[str(link.agreed["kind"])] == READABLE or done == bool(
             link.agreed.get("done")
         ):
-            return []
+            return None
         fields: Fields = {"is_done": int(done)}
         if done and link.agreed.get("ends") is not None:
             fields["schedule_to"] = mapping.local_time(self._end(conversation), self.client.ahead)
         self._change(link, fields)
         self.show(self.port.agree(link, done=done))
-        return ["done" if done else "not done"]
+        return "done" if done else "not done"
 
     def begins_with(self, link: Link, message: Message) -> Link | None:
         """The activity, if its comment shows this message; one made before anything was said does from now on.

@@ -104,8 +104,9 @@ class KrayinProcessor(Work):
                 self.told.append(f"Lead {lead.remote_id} shows a newer state already.")
             self._say("Lead", lead, "updated", changed)
         if activity is not None:
-            changed = self.activities.follow(activity, conversation)
-            self._say("Activity", activity, "is", [] if activity.created else changed)
+            state = self.activities.follow(activity, conversation)
+            if state is not None and not activity.created:
+                self.told.append(f"Activity {activity.remote_id} is {state}.")
             self._catch_up(activity, conversation, lead, person)
         if not self.told:
             raise Skip("up_to_date", "Krayin shows the conversation as it is.")
@@ -129,7 +130,7 @@ class KrayinProcessor(Work):
         if activity is not None:
             self._catch_up(activity, conversation, lead, person, until=message.id)
         note, remarks = self.notes.noted(message, conversation, subject)
-        self.told += [f"Note {note.remote_id} {'added' if note.created else 'found'}.", *remarks]
+        self.told += [f"Note {note.remote_id} {'added' if note.created else 'shows the message'}.", *remarks]
 
     def message_updated(self, event: Event) -> None:
         """Krayin shows the message as it is now, if it shows it at all."""

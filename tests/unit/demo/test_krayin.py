@@ -9,7 +9,6 @@ from typing import Any
 import pytest
 
 from crm_sync.demo.reconcile import Report, reconcile
-from crm_sync.demo.salesperson import EACH, _chosen, _unseen
 
 Dump = dict[str, Any]
 Change = Callable[[Dump, Dump], None]
@@ -37,6 +36,7 @@ def world() -> tuple[Dump, Dump]:
         "name": "Ana",
         "email": "Ana@example.com",
         "phone_number": "+5511999",
+        "additional_attributes": {"company_name": "Globex"},
         "custom_attributes": {"krayin_person_id": 7, "krayin_lead_id": 8},
     }
     visitor = {"id": 2, "name": "Visitor", "email": None, "phone_number": None, "custom_attributes": {}}
@@ -54,10 +54,12 @@ def world() -> tuple[Dump, Dump]:
     }
     visit = {**talk, "id": 82, "meta": {"sender": visitor}, "custom_attributes": {}, "messages": []}
     krayin = {
+        "organizations": [{"id": 5, "name": "globex"}, {"id": 6, "name": "A former company"}],
         "persons": [
             {
                 "id": 7,
                 "name": "Ana",
+                "organization_id": 5,
                 "emails": [{"value": "ana@example.com", "label": "work"}],
                 "contact_numbers": [{"value": "+5511999", "label": "work"}],
             }
@@ -112,7 +114,13 @@ def say(act: Callable[[Dump], Any]) -> Change:
 def test_everything_adds_up_when_each_record_is_there_once() -> None:
     report = judged()
     assert report.problems == ()
-    assert report.matched == {"persons": 1, "leads": 1, "activities": 1, "messages": 3}
+    assert report.matched == {
+        "persons": 1,
+        "leads": 1,
+        "organizations": 1,
+        "activities": 1,
+        "messages": 3,
+    }
 
 
 @pytest.mark.parametrize(
@@ -122,6 +130,7 @@ def test_everything_adds_up_when_each_record_is_there_once() -> None:
         pytest.param(alter("activities", 21, comment="<p>Another</p>"), id="its text"),
         pytest.param(alter("activities", 20, is_done=0), id="the last change of a state"),
         pytest.param(alter("persons", 7, name="Bia"), id="a new name"),
+        pytest.param(alter("persons", 7, organization_id=6), id="a new company"),
         pytest.param(
             lambda _chatwoot, krayin: krayin["lead_activities"].pop(), id="the lead a message belongs to"
         ),
@@ -143,7 +152,9 @@ def test_what_is_lost_is_found(change: Change) -> None:
     assert found(judged(change)) == (1, 0, 0)
 
 
-@pytest.mark.parametrize(("table", "number"), [("persons", 7), ("leads", 8), ("activities", 20)])
+@pytest.mark.parametrize(
+    ("table", "number"), [("persons", 7), ("leads", 8), ("organizations", 5), ("activities", 20)]
+)
 def test_a_record_that_was_never_made_is_lost(table: str, number: int) -> None:
     report = judged(remove(table, number))
     assert any("has no counterpart in Krayin" in problem.words for problem in report.problems)
@@ -158,6 +169,7 @@ def test_a_record_that_was_never_made_is_lost(table: str, number: int) -> None:
         pytest.param(double("leads", 8), id="a lead"),
         pytest.param(double("leads", 8, person_id=None), id="a lead without its person"),
         pytest.param(double("persons", 7, emails=[], contact_numbers=[]), id="a person of nobody"),
+        pytest.param(double("organizations", 5, name="GLOBEX"), id="an organization"),
         pytest.param(double("persons", 7, emails=[]), id="a person with the same number"),
         pytest.param(
             double("activities", 20, additional={"crm_sync": f"{MARK}-conversation-81"}), id="an activity"
@@ -198,14 +210,22 @@ def test_what_bears_the_marker_of_another_account_is_none_of_ours() -> None:
     ]
 
 
-def test_the_salesperson_wins_leads_that_there_are_and_sees_which_are_not_shown_as_won() -> None:
-    contacts = [
-        {"id": number, "custom_attributes": {"krayin_lead_id": 10 + number} if number != 2 else {}}
-        for number in (6, 5, 4, 3, 2, 1)
-    ]
-    chosen = _chosen(contacts)
-    assert chosen == {1: 11, 3: 13, 4: 14}
-    assert len(chosen) == EACH
-    contacts[-1]["custom_attributes"]["krayin_lead_status"] = "Won"
-    contacts[3]["custom_attributes"]["krayin_lead_status"] = "Open"
-    assert [problem.words.split()[1] for problem in _unseen(contacts, chosen)] == ["4", "3"]
+def test_a_contact_who_is_nobody_makes_no_company() -> None:
+    def change(chatwoot: Dump, _krayin: Dump) -> None:
+        chatwoot["contacts"][1]["additional_attributes"] = {"company_name": "Initech"}
+
+    assert judged(change).problems == ()
+
+
+def test_a_company_that_several_share_is_counted_once() -> None:
+    def change(chatwoot: Dump, krayin: Dump) -> None:
+        other = {**chatwoot["contacts"][0], "id": 3, "email": "bia@example.com", "phone_number": None}
+        chatwoot["contacts"].append(
+            {**other, "custom_attributes": {"krayin_person_id": 9, "krayin_lead_id": 10}}
+        )
+        emails = [{"value": "bia@example.com", "label": "work"}]
+        krayin["persons"].append({**krayin["persons"][0], "id": 9, "emails": emails, "contact_numbers": []})
+        krayin["leads"].append({"id": 10, "person_id": 9})
+
+    report = judged(change)
+    assert (report.problems, report.matched["persons"], report.matched["organizations"]) == ((), 2, 1)

@@ -27,9 +27,7 @@ def test_a_delivery_is_unaccounted_for_when_it_is_neither_stored_nor_ignored_nor
         refused={"unknown_token": 1},
         stored_by_event={},
         states={"done": 5},
-        states_by_event={},
-        outcomes={},
-        reasons={},
+        by_crm={},
     )
     assert tally.unaccounted == 2
     assert tally.as_journal() == {"deliveries": 10, "unaccounted": 2, "done": 5}
