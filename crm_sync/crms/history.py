@@ -21,13 +21,19 @@ class History:
         self._asked: dict[int, Sequence[Message]] = {}
 
     def messages(self, conversation_id: int) -> Sequence[Message]:
-        """The messages from the first one on: all of them where all are wanted, else the first hundred."""
+        """The messages from the first one on: all of them where all are wanted, else the first hundred.
+
+        None of a conversation that was deleted in Chatwoot, and its history with it.
+        """
         if conversation_id not in self._asked:
-            self._asked[conversation_id] = (
-                self._chatwoot.messages_after(conversation_id, 0)
-                if self.wants_all
-                else self._chatwoot.first_messages(conversation_id)
-            )
+            try:
+                self._asked[conversation_id] = (
+                    self._chatwoot.messages_after(conversation_id, 0)
+                    if self.wants_all
+                    else self._chatwoot.first_messages(conversation_id)
+                )
+            except NotFound:
+                self._asked[conversation_id] = ()
         return self._asked[conversation_id]
 
     def after(self, conversation_id: int, message_id: int) -> Sequence[Message]:
@@ -37,7 +43,6 @@ class History:
             try:
                 return self._chatwoot.messages_after(conversation_id, message_id)
             except NotFound:
-                # The conversation was deleted in Chatwoot, and its history with it.
                 return ()
         return [message for message in known if message.id > message_id]
 

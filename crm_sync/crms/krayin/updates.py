@@ -10,13 +10,16 @@ from collections.abc import Iterator
 from typing import Any
 
 from crm_sync.crms.base import Link, Local, Port
-from crm_sync.crms.krayin import stages
+from crm_sync.crms.krayin import mapping, stages
 from crm_sync.crms.krayin.client import KrayinClient
 from crm_sync.crms.krayin.leads import Leads
 from crm_sync.crms.krayin.stages import Stage
 from crm_sync.crms.krayin.work import LEAD, Work
 from crm_sync.errors import NotFound, Rejected, ServerFault, Skip
 from crm_sync.events import RemoteUpdate, Status
+
+#: What of a lead Chatwoot shows.
+SHOWN = ("stage", "value", "owner", "products")
 
 
 class Updates(Work):
@@ -37,22 +40,27 @@ class Updates(Work):
         except NotFound:
             words = f"Lead {lead.remote_id} was deleted; what comes next makes a new one."
             raise Skip("deleted", words) from None
-        before = self.stage(lead.agreed.get("stage"))
-        after = self.stage(int(row["lead_pipeline_stage_id"]))
-        known = {key: lead.agreed.get(key) for key in ("stage", "value", "owner", "products")}
-        lead = self.leads.adopt(lead, row, **self._quote(row))
-        changed = [key for key, value in known.items() if lead.agreed.get(key) != value]
-        if not changed:
-            words = f"Lead {lead.remote_id} holds nothing that Chatwoot does not know."
-            return " ".join([words, *self.notes])
-        done = [f"Lead {lead.remote_id} changed in Krayin: {', '.join(changed)}."]
-        if "stage" in changed and after is not None:
-            done += self._moved(lead, row, before, after)
+        there, quote = mapping.lead_state(row), self._quote(row)
+        changed = [key for key in SHOWN if lead.agreed.get(key) != there[key]]
+        done = [
+            f"Lead {lead.remote_id} changed in Krayin: {', '.join(changed)}."
+            if changed
+            else f"Lead {lead.remote_id} holds nothing that Chatwoot does not know."
+        ]
+        if "stage" in changed:
+            try:
+                done += self._moved(lead, row)
+            except NotFound:
+                done.append("Its conversation is no longer in Chatwoot.")
+        # At last: what breaks on the way is to find the same news again.
+        self.leads.adopt(lead, row, **quote)
         return " ".join([*done, *self.notes])
 
-    def _moved(self, lead: Link, row: Any, before: Stage | None, after: Stage) -> Iterator[str]:
+    def _moved(self, lead: Link, row: Any) -> Iterator[str]:
+        before = self.stage(lead.agreed.get("stage"))
+        after = self.stage(int(row["lead_pipeline_stage_id"]))
         number = self._conversation(lead)
-        if number is None:
+        if number is None or after is None:
             return
         if self.settings["stage_notes"]:
             text = self.texts("words.stage_changed", before=before.name if before else "–", after=after.name)

@@ -47,6 +47,18 @@ def test_a_change_of_status_that_opens_a_ticket_brings_all_messages(desk: Desk, 
     assert desk.texts(desk.row("Ticket")["id"]) == ["One", "Two", "Three", "Four"]
 
 
+def test_a_conversation_that_was_deleted_in_chatwoot_has_what_its_deliveries_tell(
+    desk: Desk, conversation: int
+) -> None:
+    desk.chatwoot.add_message(conversation, "Five")
+    told = desk.deliveries()
+    del desk.chatwoot.state.conversations[conversation]
+    desk.take(told)
+    desk.drain()
+    assert desk.waiting() == []
+    assert desk.texts(desk.row("Ticket")["id"]) == ["Five"]
+
+
 def test_messages_whose_own_deliveries_come_later_are_not_written_twice(desk: Desk) -> None:
     contact = desk.chatwoot.create_contact(name="Ana Souza", email="ana@example.com")
     number = desk.chatwoot.create_conversation(contact.id, WEBSITE, "One").id

@@ -113,6 +113,19 @@ def test_a_long_history_lets_others_have_their_turn(
     assert texts(desk) == ["One", "Two", "Three", "Four", "Five"]
 
 
+def test_a_conversation_that_was_deleted_in_chatwoot_has_what_its_deliveries_tell(
+    desk: Desk, conversation: int
+) -> None:
+    desk.chatwoot.add_message(conversation, "Five")
+    told = desk.deliveries()
+    del desk.chatwoot.state.conversations[conversation]
+    desk.take(told)
+    desk.drain()
+    assert desk.waiting() == desk.failed() == []
+    assert texts(desk) == ["Five"]
+    assert len(desk.rows("leads")) == 1
+
+
 def test_a_history_is_read_once(desk: Desk, conversation: int) -> None:
     desk.chatwoot.add_message(conversation, "Five")
     desk.sync()

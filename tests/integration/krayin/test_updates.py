@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
@@ -10,7 +12,7 @@ from crm_sync.crms.base import PullFrom
 from crm_sync.crms.krayin import notices, pull as feed
 from crm_sync.engine import apps
 from crm_sync.engine.pull import Pulled, pull
-from crm_sync.sandbox.server import refuse
+from crm_sync.sandbox.server import lose, refuse
 from tests.integration.krayin.desk import WEBSITE, Desk, once
 
 
@@ -114,6 +116,37 @@ def test_a_stage_is_told_in_a_private_note_once_and_sets_the_status(desk: Desk) 
     pulled(desk)
     assert told(desk, number) == [("Lead in Krayin: New → Won", True)]
     assert desk.chatwoot.state.conversations[number].status == "resolved"
+
+
+@pytest.mark.parametrize("kind", [refuse, lose])
+@pytest.mark.parametrize("path", ["/messages", "/toggle_status"])
+@pytest.mark.parametrize(
+    "settings", [{"stage_notes": "true", "status_by_stage": '{"won":"resolved"}'}], indirect=True
+)
+def test_a_stage_is_told_and_sets_the_status_though_chatwoot_breaks_over_it(
+    desk: Desk, kind: Callable[..., Any], path: str
+) -> None:
+    _, number, lead = begun(desk)
+    fault, hit = once(kind, "POST", path)
+    desk.chatwoot.faults.kinds, desk.chatwoot.faults.fail_rate = (fault,), 1.0
+    desk.write("leads", lead, lead_pipeline_stage_id=5)
+    pull(desk.runtime, desk.hook_id)
+    desk.settle()
+    assert hit.is_set()
+    assert told(desk, number) == [("Lead in Krayin: New → Won", True)]
+    assert desk.chatwoot.state.conversations[number].status == "resolved"
+
+
+@pytest.mark.parametrize(
+    "settings", [{"stage_notes": "true", "status_by_stage": '{"won":"resolved"}'}], indirect=True
+)
+def test_a_stage_of_a_conversation_that_was_deleted_is_shown_by_the_contact(desk: Desk) -> None:
+    contact, number, lead = begun(desk)
+    del desk.chatwoot.state.conversations[number]
+    desk.write("leads", lead, lead_pipeline_stage_id=5)
+    pulled(desk)
+    assert desk.contact_shows(contact)["krayin_lead_status"] == "Won"
+    assert "Its conversation is no longer in Chatwoot." in desk.outcome()
 
 
 @pytest.mark.parametrize("settings", [{"stage_notes": "true"}], indirect=True)
