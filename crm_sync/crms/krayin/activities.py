@@ -32,7 +32,6 @@ class Activities(Tagged):
     def __init__(self, client: KrayinClient, port: Port, history: History) -> None:
         super().__init__(client, port)
         self.history = history
-        self.remarks: list[str] = []
 
     def known(self, conversation: Conversation) -> Link | None:
         """The activity of a conversation, if it has one. Costs no call."""
@@ -124,7 +123,7 @@ class Activities(Tagged):
         subject = conversation.additional_attributes.get("mail_subject")
         # A title is what an activity is found by again, and a comma would split it (facts).
         if kind == "email" and isinstance(subject, str) and subject.strip() and "," not in subject:
-            return subject.strip()[: mapping.NAME_LIMIT]
+            return mapping.cut(subject)
         return self.texts("words.conversation", id=conversation.id)
 
     def _created(

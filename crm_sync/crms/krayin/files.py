@@ -62,7 +62,8 @@ class Files(Tagged):
             raise Rejected(str(gone)) from gone
         name, mark = item.name or file.name, self.marker("attachment", number)
         # By its title it is found again, where a comma would split it (facts).
-        title = f"{name.replace(',', ' ')[: mapping.NAME_LIMIT - 20]} (#{number})"
+        tail = f" (#{number})"
+        title = mapping.cut(name.replace(",", " "), mapping.NAME_LIMIT - len(tail)) + tail
         fields: dict[str, str | int] = {
             "type": UPLOADED,
             "title": title,

@@ -72,6 +72,11 @@ def marker(chatwoot_url: str, account_id: int, kind: str, number: int) -> str:
     return f"cw-{host}{f'-{parts.port}' if parts.port else ''}-{account_id}-{kind}-{number}"[:NAME_LIMIT]
 
 
+def cut(text: str, limit: int = NAME_LIMIT) -> str:
+    """A text as Krayin will hold it: no longer than the limit, and without the blanks around it, which it trims."""
+    return text.strip()[:limit].rstrip()
+
+
 # -- persons -------------------------------------------------------------------------------------------------------
 
 
@@ -86,21 +91,21 @@ def person_fields(contact: Contact, region: str | None = None) -> Fields:
         "name": name_of(contact),
         "email": (contact.email or "").strip().lower(),
         "phone": phone(contact.phone_number, region),
-        "job_title": _text(contact.additional_attributes, "job_title")[:NAME_LIMIT],
+        "job_title": cut(_text(contact.additional_attributes, "job_title")),
     }
 
 
 def name_of(contact: Contact) -> str:
     """The name of a person, which Krayin wants of everybody (contracts: 38)."""
     known = (contact.name or "").strip() or contact.email or contact.phone_number or f"Contact {contact.id}"
-    return known[:NAME_LIMIT]
+    return cut(known)
 
 
 def phone(number: str | None, region: str | None = None) -> str:
     """A telephone number as E.164; what is not a valid number stays as it is."""
     parsed = parsed_number(number, region)
     if parsed is None or not phonenumbers.is_valid_number(parsed):
-        return (number or "").strip()[:NAME_LIMIT]
+        return cut(number or "")
     return phonenumbers.format_number(parsed, phonenumbers.PhoneNumberFormat.E164)
 
 
@@ -149,7 +154,7 @@ def replaced(rows: Any, before: str, after: str) -> list[dict[str, str]]:
 def company(contact: Contact) -> str:
     """The company of a contact: Chatwoot's own field, or the one of the API."""
     attributes = contact.additional_attributes
-    return (_text(attributes, "company_name") or _text(attributes, "company"))[:NAME_LIMIT]
+    return cut(_text(attributes, "company_name") or _text(attributes, "company"))
 
 
 def address(contact: Contact) -> dict[str, str]:
@@ -185,7 +190,7 @@ def lead_title(contact: Contact, conversation: Conversation | None) -> str:
     if conversation is None:
         return name_of(contact)
     tail = f" (#{conversation.id})"
-    return name_of(contact)[: NAME_LIMIT - len(tail)] + tail
+    return cut(name_of(contact), NAME_LIMIT - len(tail)) + tail
 
 
 def description(contact: Contact) -> str:
@@ -197,7 +202,7 @@ def description(contact: Contact) -> str:
         f"{key}: {value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)}"
         for key, value in sorted(filled.items())
     ]
-    return "\n".join(lines)[:TEXT_LIMIT]
+    return cut("\n".join(lines), TEXT_LIMIT)
 
 
 def digest(text: str) -> str:

@@ -81,12 +81,23 @@ class Persons(Work):
         link = recency.dated(self.port, link, self.as_of)
         if not changes:
             return set()
+        kept = {} if link.agreed.get("own") else _addresses(link.agreed)
         row = self.client.person(link.remote_id)
         with self._alone(changes):
-            self.client.update_person(link.remote_id, self._complete(row, link.agreed, fields, changes))
-        link = self.port.agree(
-            link, **{**fields, **({} if link.agreed.get("own") else _addresses(link.agreed))}
-        )
+            try:
+                self.client.update_person(link.remote_id, self._complete(row, link.agreed, fields, changes))
+            except Duplicate as taken:
+                if not changes.keys() & {"email", "phone"}:
+                    raise
+                # Somebody else has it, or Krayin takes it for none; the rest goes on.
+                self.remarks.append(f"Address and number stay as they were: {taken}")
+                kept = _addresses(link.agreed)
+                changes = {key: value for key, value in changes.items() if key not in kept}
+                if changes:
+                    self.client.update_person(
+                        link.remote_id, self._complete(row, link.agreed, fields, changes)
+                    )
+        link = self.port.agree(link, **{**fields, **kept})
         if "job_title" in changes:
             self.port.show(link.local, PERSON, _shown(link.agreed))
         return set(changes)

@@ -57,7 +57,7 @@ class KrayinProcessor(Work):
             if not self.told:
                 raise
             self.told.append(str(skip))
-        return " ".join(dict.fromkeys([*self.told, *self.activities.remarks]))
+        return " ".join(dict.fromkeys([*self.told, *self.persons.remarks, *self.activities.remarks]))
 
     def apply(self, update: RemoteUpdate) -> str:
         """See crms.base.Processor."""

@@ -49,6 +49,8 @@ class Work:
         self.facts = port.hook.facts
         self.texts = texts.load("crm_sync.crms.krayin", self.settings["language"])
         self.as_of: datetime | None = None
+        #: What people are to know besides what was done.
+        self.remarks: list[str] = []
 
     @property
     def region(self) -> str | None:

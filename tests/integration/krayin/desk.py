@@ -68,6 +68,10 @@ class Desk(AnyDesk):
         }
         return self.insert("persons", name=name, **labelled, **columns)
 
+    def client(self) -> Any:
+        """Krayin's API, for somebody else."""
+        return self.runtime.client(self.runtime.view(self.hook(), self.account), self.hook().version)
+
     def add_user(self, login: str, *emails: str, **columns: Any) -> int:
         """A user of Krayin."""
         return self.insert(

@@ -181,6 +181,41 @@ def test_an_update_keeps_owner_organization_job_and_what_others_added(desk: Desk
     assert desk.emails(person["id"]) == ["ana2@example.com", "private@example.com"]
 
 
+@pytest.mark.parametrize("also", [{}, {"name": "Ana Lima"}])
+def test_an_address_that_somebody_else_has_does_not_hold_up_the_rest_of_a_change(
+    desk: Desk, also: dict[str, str]
+) -> None:
+    contact = desk.chatwoot.create_contact(name="Ana", email="ana@example.com")
+    desk.sync()
+    emails = [{"value": "ana.lima@example.com", "label": "work"}]
+    other = desk.client().create_person(
+        {"name": "Bia", "emails": emails, "contact_numbers": [{"value": "", "label": "work"}]}
+    )
+    desk.chatwoot.update_contact(contact.id, email="ana.lima@example.com", **also)
+    desk.sync()
+    assert desk.failed() == []
+    person = desk.row("persons", id=desk.contact_shows(contact.id)["krayin_person_id"])
+    assert (person["name"], desk.emails(person["id"])) == (also.get("name", "Ana"), ["ana@example.com"])
+    assert "Address and number stay as they were: Krayin refused emails.0.value" in desk.outcome()
+    desk.client().call("DELETE", f"/contacts/persons/{other['id']}")
+    desk.take([desk.told_again(contact.id)])
+    desk.drain()
+    assert desk.emails(person["id"]) == ["ana.lima@example.com"]
+
+
+def test_a_name_with_a_blank_where_it_is_cut_is_followed_all_the_same(desk: Desk) -> None:
+    contact = desk.chatwoot.create_contact(name="A" * 254 + " B", email="ana@example.com")
+    desk.sync()
+    desk.chatwoot.update_contact(
+        contact.id, name="Ana Souza", additional_attributes={"description": "Two words "}
+    )
+    desk.sync()
+    desk.chatwoot.update_contact(contact.id, additional_attributes={"description": "Others"})
+    desk.sync()
+    lead = desk.row("leads")
+    assert (lead["title"], lead["description"]) == ("Ana Souza", "description: Others")
+
+
 def test_a_contact_without_a_number_is_updated_as_well(desk: Desk) -> None:
     contact = desk.chatwoot.create_contact(name="Ana", email="ana@example.com")
     other = desk.chatwoot.create_contact(name="Bob", email="bob@example.com")
