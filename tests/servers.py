@@ -38,13 +38,13 @@ T = TypeVar("T")
 on_every_database = pytest.mark.parametrize("database", ["sqlite", "postgresql"], indirect=True)
 
 
-def wait_for(condition: Callable[[], T], timeout_s: float, what: str) -> T:
+def wait_for(condition: Callable[[], T], timeout_s: float, what: str, *, poll_s: float = 0.02) -> T:
     """Poll until the condition is true and return what it is; fail, saying what did not happen, if it never is."""
     deadline = time.monotonic() + timeout_s
     while not (found := condition()):
         if time.monotonic() > deadline:
             pytest.fail(f"{what}: not so within {timeout_s:g} s", pytrace=True)
-        time.sleep(0.02)
+        time.sleep(poll_s)
     return found
 
 

@@ -124,8 +124,16 @@ class Stage:
     _connected: dict[str, _Connected] = field(default_factory=dict)
 
     @classmethod
-    def build(cls, crm_app: Flask, parts: Callable[[Any], list[object]]) -> Stage:
-        """Serve a Chatwoot and a CRM; ``parts`` are the objects that hold what the CRM's stand-in remembers."""
+    def build(
+        cls,
+        crm_app: Flask,
+        parts: Callable[[Any], list[object]],
+        constants: Callable[[Any], list[object]] = lambda _: [],
+    ) -> Stage:
+        """Serve a Chatwoot and a CRM.
+
+        ``parts`` are the objects that hold what the CRM's stand-in remembers, ``constants`` what never changes in them.
+        """
         web = chatwoot_app(deliver=False)
         chatwoot: ChatwootSandbox = web.extensions["sandbox"]
         crm = crm_app.extensions["sandbox"]
@@ -141,7 +149,7 @@ class Stage:
             crm,
             *parts(crm),
         ]
-        picture = Picture(subjects, [crm.state.flavour])
+        picture = Picture(subjects, [crm.state.flavour, *constants(crm)])
         return cls(chatwoot, servers[0], crm, servers[1], picture)
 
     @contextmanager
@@ -200,7 +208,7 @@ class Stage:
         """Let nobody of before call any more, and see that nothing is being answered."""
         for server in (self.chatwoot_server, self.crm_server):
             server.disconnect()
-            wait_for(lambda server=server: not server.connections, 30, "every answer is given")
+            wait_for(lambda server=server: not server.connections, 30, "every answer is given", poll_s=0.001)
 
     def stop(self) -> None:
         """End it."""

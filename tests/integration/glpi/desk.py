@@ -180,7 +180,9 @@ def opened(config: Config, flavour: str, settings: Mapping[str, str]) -> Iterato
 
     def build() -> Stage:
         return Stage.build(
-            glpi_app(flavour=flavour), lambda glpi: [glpi.state, glpi.sessions, glpi.faults, glpi._calls]
+            glpi_app(flavour=flavour),
+            lambda glpi: [glpi.state, glpi.sessions, glpi.faults, glpi._calls],
+            lambda glpi: [it for table in glpi.state.tables.values() for it in (table.columns, table.kinds)],
         )
 
     with stages.taken(f"glpi {flavour}", build) as stage:
