@@ -6,6 +6,7 @@ people did to it in Krayin counts.
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from crm_sync.crms import recency
@@ -293,12 +294,20 @@ class Leads(Work):
         return link
 
     def _source(self, number: int | None) -> str | None:
-        names = self.facts.get("sources") or {}
-        return names.get(str(number))
+        return self._name("sources", number, self.client.sources)
 
     def _user(self, number: int | None) -> str | None:
-        names = self.facts.get("users") or {}
-        return names.get(str(number))
+        return self._name("users", number, self.client.users)
+
+    def _name(self, fact: str, number: int | None, rows: Callable[[], Sequence[Any]]) -> str | None:
+        """What a source or user is called; Krayin is asked where the setup has not seen it."""
+        known: dict[str, str] = self.facts.get(fact) or {}
+        if number is None or str(number) in known:
+            return known.get(str(number))
+        fresh: dict[str, str] = self.client.lookups.get(
+            f"names of {fact}", lambda: {str(row["id"]): str(row.get("name") or "") for row in rows()}
+        )
+        return fresh.get(str(number))
 
 
 def _person_id(row: Any) -> str | None:

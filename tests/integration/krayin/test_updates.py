@@ -67,8 +67,8 @@ def test_what_we_wrote_ourselves_is_no_news(desk: Desk) -> None:
 
 def test_stage_value_and_owner_are_shown_by_contact_and_conversation(desk: Desk) -> None:
     contact, number, lead = begun(desk)
+    # Somebody whom the setup has not seen.
     owner = desk.add_user("Sales", "sales@example.com")
-    desk.set(default_lead_value="1")
     desk.write("leads", lead, lead_pipeline_stage_id=4, lead_value="1200.5000", user_id=owner)
     assert pulled(desk).events == 1
 
