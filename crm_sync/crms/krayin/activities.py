@@ -14,7 +14,7 @@ from crm_sync.crms.krayin.answers import Overlap
 from crm_sync.crms.krayin.client import KrayinClient, quarter
 from crm_sync.crms.krayin.mapping import Fields
 from crm_sync.crms.krayin.tagged import READABLE, Tagged, about, subject_of
-from crm_sync.crms.krayin.work import ACTIVITY, relying_on
+from crm_sync.crms.krayin.work import ACTIVITY, LEAD, relying_on
 from crm_sync.errors import ApiError, NotYet
 from crm_sync.events import Conversation, Direction, Event, Message, Status
 
@@ -25,8 +25,8 @@ SHORTEST = timedelta(minutes=1)
 class Activities(Tagged):
     """The activities of conversations.
 
-    A link's ``agreed`` holds its ``kind``, whether it is ``done``, when it ``ends``, the ``first_message`` its comment
-    shows, ``history`` (see notes), and the ``files`` of that message.
+    A link's ``agreed`` holds its ``kind``, whether it is ``done``, when it ``ends``, the ``lead`` it is about, the
+    ``first_message`` its comment shows, ``history`` (see notes), and the ``files`` of that message.
     """
 
     def __init__(self, client: KrayinClient, port: Port, history: History) -> None:
@@ -84,24 +84,29 @@ class Activities(Tagged):
         """
         first = link.agreed.get("first_message")
         if first is None and _opens(message):
-            self._change(link, {"comment": content.body(message, self.texts)})
-            return self.port.agree(link, first_message=message.id)
+            said = content.body(message, self.texts)
+            self._change(link, {"comment": said})
+            return self.port.agree(link, first_message=message.id, said=mapping.digest(said))
         return link if first == message.id else None
 
-    def rewrite(self, link: Link, message: Message) -> None:
-        """Let the comment show the message it begins with as it is now. Raises Gone."""
-        self._change(
-            link,
-            {
-                "comment": content.comment(message, self.texts)
-                if message.deleted
-                else content.body(message, self.texts)
-            },
-        )
+    def rewrite(self, event: Event, link: Link, message: Message) -> None:
+        """Let the comment show the message it begins with as it is now. Raises Gone, and Skip where it does."""
+        said = (content.comment if message.deleted else content.body)(message, self.texts)
+        news = self.news(link, said, event, message)
+        self._change(link, {"comment": said})
+        self.port.agree(link, **news)
 
-    def give(self, link: Link, lead: Link) -> None:
-        """See that the activity is about this lead, which is younger. Raises Gone."""
+    def given(self, link: Link, lead: Link) -> bool:
+        """See that the activity is about this lead; whether it was about another. Raises Gone.
+
+        A conversation's lead is another one when the former was deleted, and when contacts were merged.
+        """
+        about_now = link.agreed.get("lead")
+        if about_now == lead.remote_id or (about_now is None and not lead.created):
+            return False
         self._change(link, about(lead))
+        self.port.agree(link, lead=lead.remote_id)
+        return True
 
     def show(self, link: Link) -> None:
         """Let the conversation show its activity."""
@@ -163,7 +168,7 @@ class Activities(Tagged):
             row = self.client.create_activity({**body, "type": kind})
             self.remarks.append("Krayin takes no meeting at that time, so the activity is a call.")
         self._correct(row, start, end, ahead)
-        return self._remote(row, kind, first.id if first is not None else None, end.isoformat())
+        return self._remote(row, kind, subject, first.id if first is not None else None, end.isoformat())
 
     def _recovered(self, conversation: Conversation, kind: str, title: str, subject: Link) -> Remote | None:
         """The activity an earlier attempt made; where a meeting was refused it is a call."""
@@ -172,10 +177,12 @@ class Activities(Tagged):
             row = self.again(title, mapping.ACTIVITY_TYPES[each], mark, subject)
             if row is not None:
                 first = content.first_message_in(row)
-                return self._remote(row, each, first, row.get("schedule_to"))
+                return self._remote(row, each, subject, first, row.get("schedule_to"))
         return None
 
-    def _remote(self, row: Mapping[str, Any], kind: str, first: int | None, ends: Any) -> Remote:
+    def _remote(
+        self, row: Mapping[str, Any], kind: str, subject: Link, first: int | None, ends: Any
+    ) -> Remote:
         number = str(row["id"])
         agreed = {
             "kind": kind,
@@ -183,6 +190,8 @@ class Activities(Tagged):
             "first_message": first,
             "ends": ends,
             "history": 0 if self.history.wants_all else None,
+            "lead": subject.remote_id if subject.remote_type == LEAD else None,
+            "said": mapping.digest(str(row.get("comment") or "")),
         }
         return Remote(number, mapping.activity_url(self.client.api_url, number), agreed)
 

@@ -21,7 +21,7 @@ HISTORY_TURN = 50
 
 
 class Notes(Tagged):
-    """The notes of messages. A link's ``agreed`` holds what the message ``said``, as of when, and its ``files``."""
+    """The notes of messages. A link's ``agreed`` holds the ``files`` of its message as well."""
 
     def __init__(self, client: KrayinClient, port: Port, history: History) -> None:
         super().__init__(client, port)
@@ -80,11 +80,7 @@ class Notes(Tagged):
         if note is None:
             raise Skip("not_mirrored", "The message is not in Krayin, so there is nothing to change.")
         said = content.comment(message, self.texts)
-        if said == note.agreed.get("said"):
-            raise Skip("unchanged", f"Note {note.remote_id} shows the message as it is.")
-        as_of = event.occurred_at.isoformat() if event.occurred_at else None
-        if as_of and as_of < str(note.agreed.get("as_of") or ""):
-            raise Skip("older", f"Note {note.remote_id} shows a newer state already.")
+        news = self.news(note, said, event, message)
         if message.deleted:
             self.files.purged(note)
         try:
@@ -93,7 +89,7 @@ class Notes(Tagged):
             raise Skip(
                 "note_gone", f"Note {note.remote_id} is no longer in Krayin; it is not made anew."
             ) from gone
-        self.port.agree(note, said=said, as_of=as_of)
+        self.port.agree(note, **news)
         return f"Note {note.remote_id} updated."
 
     def _recovered(self, title: str, mark: str, subject: Link, said: str) -> Remote | None:
@@ -102,4 +98,6 @@ class Notes(Tagged):
 
     def _remote(self, row: Mapping[str, Any], said: str) -> Remote:
         number = str(row["id"])
-        return Remote(number, mapping.activity_url(self.client.api_url, number), {"said": said})
+        return Remote(
+            number, mapping.activity_url(self.client.api_url, number), {"said": mapping.digest(said)}
+        )

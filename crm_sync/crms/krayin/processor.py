@@ -137,7 +137,7 @@ class KrayinProcessor(Work):
         message, conversation = _message(event), _conversation(event)
         activity = self.activities.known(conversation)
         if activity is not None and activity.agreed.get("first_message") == message.id:
-            self.activities.rewrite(activity, message)
+            self.activities.rewrite(event, activity, message)
             if message.deleted:
                 self.notes.files.purged(activity)
             self.told.append(f"The comment of activity {activity.remote_id} updated.")
@@ -166,10 +166,12 @@ class KrayinProcessor(Work):
         lead = self._lead(contact, conversation, person)
         activity = self.activities.of(event, conversation, lead, person)
         self._say_made(activity)
-        if activity is not None and lead is not None and (activity.created or lead.created):
-            if not activity.created:
-                self.activities.give(activity, lead)
-            self.port.show(activity.local, activity.remote_type, self.leads.in_conversation(lead))
+        if activity is not None and lead is not None:
+            given = not activity.created and self.activities.given(activity, lead)
+            if given:
+                self.told.append(f"Activity {activity.remote_id} is of lead {lead.remote_id} now.")
+            if given or activity.created:
+                self.port.show(activity.local, activity.remote_type, self.leads.in_conversation(lead))
         if person is None and lead is None and activity is None:
             raise Skip("switched_off", "Neither persons nor leads are made (create_person, create_lead).")
         return person, lead, activity

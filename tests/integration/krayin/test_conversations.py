@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from crm_sync.engine import mailbox
 from crm_sync.store.models import EventState
 from tests.integration.krayin.desk import WEBSITE, Desk
 
@@ -434,6 +435,84 @@ def test_an_edited_message_changes_its_note(desk: Desk) -> None:
     note = max(desk.activities(), key=lambda row: row["id"])
     assert "Secnod" not in note["comment"]
     assert len(desk.activities()) == 2
+
+
+@pytest.mark.parametrize("settings", [{}, MESSAGES], indirect=True)
+def test_a_receipt_of_what_an_activity_begins_with_costs_no_request(desk: Desk) -> None:
+    _, number = desk.begin("First")
+    desk.sync()
+    desk.calls()
+    message = desk.chatwoot.state.conversations[number].messages[0]
+    desk.chatwoot._emit_message("message_updated", message)
+    desk.sync()
+    assert desk.calls() == []
+    assert desk.events(EventState.SKIPPED)[-1].reason == "unchanged"
+
+
+def edited(desk: Desk, number: int, which: int, text: str) -> list[Any]:
+    """Somebody edits a message of a conversation; what Chatwoot tells of it."""
+    message = desk.chatwoot.state.conversations[number].messages[which]
+    message.content, message.updated_at = text, desk.chatwoot.state.tick()
+    desk.chatwoot._emit_message("message_updated", message)
+    return desk.deliveries()
+
+
+@pytest.mark.parametrize("settings", [MESSAGES], indirect=True)
+@pytest.mark.parametrize("texts", [["First"], ["First", "Second"]])
+def test_an_edit_that_is_told_late_does_not_undo_a_newer_one(desk: Desk, texts: list[str]) -> None:
+    _, number = desk.begin(texts[0])
+    for text in texts[1:]:
+        desk.chatwoot.add_message(number, text)
+    desk.sync()
+    told = [edited(desk, number, -1, text) for text in ("An older text", "The newest text")]
+    for payloads in reversed(told):
+        desk.take(payloads)
+        desk.drain()
+    shown = [row["comment"] for row in desk.activities()]
+    assert sum("The newest text" in comment for comment in shown) == 1
+    assert "An older text" not in "".join(shown)
+
+
+@pytest.mark.parametrize("settings", [MESSAGES], indirect=True)
+@pytest.mark.parametrize("which", [0, 1])
+def test_an_edit_is_shown_though_its_message_is_no_longer_the_last(desk: Desk, which: int) -> None:
+    _, number = desk.begin("First")
+    if which:
+        desk.chatwoot.add_message(number, "Second")
+    desk.sync()
+    desk.take(edited(desk, number, which, "Edited once"))
+    desk.chatwoot.add_message(number, "Another")
+    desk.sync()
+    desk.take(edited(desk, number, which, "Edited twice"))
+    desk.drain()
+    shown = "".join(row["comment"] for row in desk.activities())
+    assert "Edited twice" in shown
+    assert "Edited once" not in shown
+
+
+@pytest.mark.parametrize("settings", [MESSAGES], indirect=True)
+def test_the_activity_of_a_conversation_is_of_the_lead_of_the_contact_that_stays_when_contacts_are_merged(
+    desk: Desk,
+) -> None:
+    base = desk.chatwoot.create_contact(name="Ana Souza", phone_number="+5511912345678").id
+    other = desk.chatwoot.create_contact(name="A.", email="ana@example.com").id
+    number = desk.chatwoot.create_conversation(other, WEBSITE, "How much is it?").id
+    desk.sync()
+    desk.chatwoot.merge_contacts(base, other)
+    desk.chatwoot.set_status(number, "resolved")
+    desk.settle()
+    # What the conversation shows waits in its former mailbox, where the sweep would find it.
+    mailbox.drain(desk.runtime, f"{desk.hook_id}:{other}")
+    assert desk.failed() == []
+    (activity,) = desk.activities(title=f"Conversation #{number}")
+    lead = desk.contact_shows(base)["krayin_lead_id"]
+    assert lead in {row["lead_id"] for row in desk.rows("lead_activities", activity_id=activity["id"])}
+    assert desk.conversation_shows(number)["krayin_lead_url"].endswith(f"/{lead}")
+    desk.calls()
+    message = desk.chatwoot.add_message(number, "And another thing")
+    desk.sync()
+    (note,) = desk.activities(title=f"Message {message.id} of conversation #{number}")
+    assert [row["lead_id"] for row in desk.rows("lead_activities", activity_id=note["id"])] == [lead]
 
 
 def test_messages_are_skipped_where_they_are_off(desk: Desk) -> None:
