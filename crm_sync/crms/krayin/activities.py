@@ -25,8 +25,8 @@ SHORTEST = timedelta(minutes=1)
 class Activities(Tagged):
     """The activities of conversations.
 
-    A link's ``agreed`` holds its ``kind``, whether it is ``done``, when it ``ends``, the ``lead`` it is about, the
-    ``first_message`` its comment shows, ``history`` (see notes), and the ``files`` of that message.
+    A link's ``agreed`` holds its ``kind``, whether it is ``done``, as was ``heard`` when, the time it ``ends``, the
+    ``lead`` it is about, the ``first_message`` its comment shows, ``history`` (see notes), and the ``files`` of that message.
     """
 
     def __init__(self, client: KrayinClient, port: Port, history: History) -> None:
@@ -63,18 +63,24 @@ class Activities(Tagged):
     def follow(self, link: Link, conversation: Conversation) -> str | None:
         """Mark an activity as done once its conversation is resolved, and not so when it is open again; what it is now.
 
-        None where nothing changes. Raises Gone. A note is always done: it is nothing to do.
+        None where nothing changes, as for a state that is older, and for a note: it is always done, for there is nothing
+        to do. Raises Gone.
         """
+        if mapping.ACTIVITY_TYPES[str(link.agreed["kind"])] == READABLE:
+            return None
+        as_of = conversation.updated_at.isoformat() if conversation.updated_at else ""
+        if as_of < str(link.agreed.get("heard") or ""):
+            return None
         done = conversation.status is Status.RESOLVED
-        if mapping.ACTIVITY_TYPES[str(link.agreed["kind"])] == READABLE or done == bool(
-            link.agreed.get("done")
-        ):
+        if done == bool(link.agreed.get("done")):
+            if as_of != link.agreed.get("heard"):
+                self.port.agree(link, heard=as_of)
             return None
         fields: Fields = {"is_done": int(done)}
         if done and link.agreed.get("ends") is not None:
             fields["schedule_to"] = mapping.local_time(self._end(conversation), self.client.ahead)
         self._change(link, fields)
-        self.show(self.port.agree(link, done=done))
+        self.show(self.port.agree(link, done=done, heard=as_of))
         return "done" if done else "not done"
 
     def begins_with(self, link: Link, message: Message) -> Link | None:

@@ -86,6 +86,23 @@ def test_resolving_a_conversation_marks_its_activity_as_done_and_reopening_does_
     assert not desk.activities()[0]["is_done"]
 
 
+@pytest.mark.parametrize(
+    "settings", [{"activity_type": "call"}, {"activity_type": "call", "create_lead": "false"}], indirect=True
+)
+def test_a_state_that_is_told_late_does_not_undo_a_newer_one(desk: Desk) -> None:
+    _, number = desk.begin()
+    desk.sync()
+    told = []
+    for status in ("resolved", "open", "resolved"):
+        desk.chatwoot.set_status(number, status)
+        told.append(desk.deliveries())
+    for payloads in (told[0], told[2], told[1]):
+        desk.take(payloads)
+        desk.drain()
+    assert desk.activities()[0]["is_done"]
+    assert desk.conversation_shows(number)["krayin_is_done"] is True
+
+
 @pytest.mark.parametrize("settings", [{"activity_type": "meeting"}], indirect=True)
 def test_meetings_that_krayin_refuses_become_calls(desk: Desk) -> None:
     desk.begin()
