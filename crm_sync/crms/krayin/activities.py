@@ -26,7 +26,7 @@ class Activities(Tagged):
     """The activities of conversations.
 
     A link's ``agreed`` holds its ``kind``, whether it is ``done``, as was ``heard`` when, the time it ``ends``, the
-    ``lead`` it is about, the ``first_message`` its comment shows, ``history`` (see notes), and the ``files`` of that message.
+    ``lead`` it is about, the ``first_message`` its comment shows and the ``files`` of that, and ``history`` (see notes).
     """
 
     def __init__(self, client: KrayinClient, port: Port, history: History) -> None:
@@ -63,8 +63,8 @@ class Activities(Tagged):
     def follow(self, link: Link, conversation: Conversation) -> str | None:
         """Mark an activity as done once its conversation is resolved, and not so when it is open again; what it is now.
 
-        None where nothing changes, as for a state that is older, and for a note: it is always done, for there is nothing
-        to do. Raises Gone.
+        None where nothing changes, as for a state that is older, and for a note, which is nothing to do and so always
+        done. Raises Gone.
         """
         if mapping.ACTIVITY_TYPES[str(link.agreed["kind"])] == READABLE:
             return None

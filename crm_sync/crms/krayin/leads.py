@@ -6,7 +6,7 @@ people did to it in Krayin counts.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Container, Sequence
 from typing import Any
 
 from crm_sync.crms import recency
@@ -18,6 +18,9 @@ from crm_sync.crms.krayin.stages import Stage
 from crm_sync.crms.krayin.work import ACTIVITY, LEAD, Work
 from crm_sync.errors import NotFound, Rejected
 from crm_sync.events import Contact, Conversation
+
+#: What of a lead's state the fields are that we write.
+WRITTEN = {"lead_pipeline_stage_id": "stage", "user_id": "owner"}
 
 #: How many of a contact's conversations its lead remembers, the last ones.
 REMEMBERED = 20
@@ -108,8 +111,9 @@ class Leads(Work):
             if fields:
                 row = self.client.edit_lead(row, fields)
             changes += sorted(fields.keys() - {"lead_pipeline_stage_id"})
-            moved = "lead_pipeline_stage_id" in fields
-            link = self._agreed(link, row, **({"placed": fields["lead_pipeline_stage_id"]} if moved else {}))
+            placed = fields.get("lead_pipeline_stage_id")
+            written = {WRITTEN[field] for field in fields if field in WRITTEN}
+            link = self._agreed(link, row, written, **({"placed": placed} if placed is not None else {}))
         custom = mapping.custom(conversation.custom_attributes, self.settings.get("lead_fields"))
         heard.pop(str(conversation.id), None)
         heard[str(conversation.id)] = {"as_of": as_of, "status": conversation.status.value}
@@ -120,7 +124,7 @@ class Leads(Work):
 
     def adopt(self, link: Link, row: Any, **said: Any) -> Link:
         """What Krayin shows of a lead is what both sides agree on from now on."""
-        return self._agreed(link, row, **said)
+        return self._agreed(link, row, mapping.lead_state(row), **said)
 
     def show(self, link: Link) -> None:
         """Let the contact, and the conversations, show their lead as it is."""
@@ -283,8 +287,11 @@ class Leads(Work):
         status = conversation.status.value
         return stages.following(self.pipelines, self.settings, status, current, link.agreed.get("placed"))
 
-    def _agreed(self, link: Link, row: Any, **said: Any) -> Link:
+    def _agreed(self, link: Link, row: Any, written: Container[str] = (), **said: Any) -> Link:
+        """Remember what was written, and what Krayin shows besides, unless that is for a pull to tell of."""
         state = mapping.lead_state(row)
+        if self.settings["enable_bidirectional_sync"]:
+            state = {key: value for key, value in state.items() if key in written}
         news = {key: value for key, value in {**state, **said}.items() if link.agreed.get(key) != value}
         if not news:
             return link

@@ -118,6 +118,30 @@ def test_a_stage_is_told_in_a_private_note_once_and_sets_the_status(desk: Desk) 
     assert desk.chatwoot.state.conversations[number].status == "resolved"
 
 
+TELLING = {"stage_notes": "true", "status_by_stage": '{"won":"resolved"}'}
+
+
+@pytest.mark.parametrize(
+    "settings", [{**TELLING, "stage_by_status": '{"pending":"follow-up"}'}], indirect=True
+)
+@pytest.mark.parametrize("first", ["a new name", "a new state"])
+def test_what_chatwoot_says_before_the_next_pull_does_not_keep_a_stage_from_being_told(
+    desk: Desk, first: str
+) -> None:
+    contact, number, lead = begun(desk)
+    desk.write("leads", lead, lead_pipeline_stage_id=5, lead_value="12.0000")
+    if first == "a new name":
+        desk.chatwoot.update_contact(contact, name="Ana Lima")
+    else:
+        desk.chatwoot.set_status(number, "pending")
+    desk.sync()
+    pulled(desk)
+    assert told(desk, number) == [("Lead in Krayin: New → Won", True)]
+    assert desk.chatwoot.state.conversations[number].status == "resolved"
+    assert desk.contact_shows(contact)["krayin_lead_value"] == 12
+    assert desk.stage(lead) == "won"
+
+
 @pytest.mark.parametrize("kind", [refuse, lose])
 @pytest.mark.parametrize("path", ["/messages", "/toggle_status"])
 @pytest.mark.parametrize(
