@@ -26,7 +26,7 @@ class Activities(Tagged):
     """The activities of conversations.
 
     A link's ``agreed`` holds its ``kind``, whether it is ``done``, as was ``heard`` when, the time it ``ends``, the
-    ``lead`` it is about, the ``first_message`` its comment shows and the ``files`` of that, and ``history`` (see notes).
+    ``lead`` it is about, the ``first_message`` its comment shows, the ``files`` of that, and ``history`` (see notes).
     """
 
     def __init__(self, client: KrayinClient, port: Port, history: History) -> None:
