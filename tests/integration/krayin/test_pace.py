@@ -80,3 +80,20 @@ def test_krayin_2_2_is_not_paced(config: Config) -> None:
             desk.chatwoot.create_contact(name=f"P{number}", email=f"p{number}@example.com")
         desk.sync()
         assert len(desk.calls()) == 120
+
+
+def test_a_history_longer_than_a_minutes_requests_is_written_down_at_krayins_pace(config: Config) -> None:
+    settings = {"enable_activity_sync": "true", "enable_message_sync": "true"}
+    with opened(config, "2.1.0", settings, rate_limit=LIMIT) as desk:
+        _, number = desk.begin("0")
+        for text in range(1, 130):
+            desk.chatwoot.add_message(number, str(text))
+        told = [payload for payload in desk.deliveries() if payload["event"] == "message_created"]
+        desk.take(told[-1:])
+        minutes(desk)
+        assert desk.failed() == []
+        assert {status for _, _, status in desk.krayin.requests} == {200}
+        rows = sorted(desk.activities(), key=lambda row: row["id"])
+        assert [row["comment"].rpartition("<p>")[2] for row in rows] == [f"{text}</p>" for text in range(130)]
+        # Person, lead, activity, and what was needed to know them; then one request a message.
+        assert len(desk.calls()) <= 130 + 6
