@@ -224,6 +224,7 @@ class System:
             "enable_activity_sync": "true",
             "activity_type": "call",
             "enable_message_sync": "true",
+            "attachments": "file",
         }
 
     def glpi_rows(self) -> dict[str, list[dict[str, Any]]]:
@@ -290,6 +291,7 @@ def running(
         glpi_url = stack.enter_context(SandboxServer(glpi)).url
         krayin_url = stack.enter_context(SandboxServer(krayin)).url
         chatwoot_url = stack.enter_context(SandboxServer(chatwoot)).url
+        chatwoot.extensions["sandbox"].state.public_url = chatwoot_url
         redis_port, bind = free_port(), f"127.0.0.1:{free_port()}"
         ours = {
             **QUICK,

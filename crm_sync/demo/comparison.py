@@ -13,6 +13,8 @@ from typing import Any, ClassVar, Literal
 #: Chatwoot's numbers for messages that people write; activities and templates are not mirrored.
 _WRITTEN = frozenset({0, 1})
 _INCOMING = 0
+#: Attachments that are no files.
+_NO_FILES = frozenset({"location", "contact"})
 #: Marks the messages that crm_sync writes itself.
 _OWN = "crm_sync"
 
@@ -36,15 +38,19 @@ class Problem:
 
 
 class Comparison(ABC):
-    """Collects what is right in a CRM and what is not. ``matched`` counts the records that are right, by their kind."""
+    """Collects what is right in a CRM and what is not. ``matched`` counts the records that are right, by their kind.
+
+    ``files`` says whether attachments are to be there as files.
+    """
 
     #: What people call the CRM.
     crm: ClassVar[str]
     #: What is counted as right, and how people read it.
     kinds: ClassVar[Mapping[str, str]]
 
-    def __init__(self, _dump: Dump, account_id: int) -> None:
+    def __init__(self, _dump: Dump, account_id: int, *, files: bool = False) -> None:
         self.account_id = account_id
+        self.files = files
         self.problems: list[Problem] = []
         self.matched: Counter[str] = Counter()
 
@@ -99,6 +105,15 @@ def written(conversation: Row) -> list[Row]:
     """The messages of a conversation that a CRM should show, oldest first."""
     found = [message for message in conversation["messages"] if _is_written(message)]
     return sorted(found, key=lambda message: int(message["id"]))
+
+
+def attached(message: Row) -> list[int]:
+    """The attachments of a message that are files, by their ids; places and cards are none."""
+    return [
+        int(item["id"])
+        for item in message.get("attachments") or ()
+        if item.get("data_url") and item.get("file_type") not in _NO_FILES
+    ]
 
 
 def visible(content: str) -> str:

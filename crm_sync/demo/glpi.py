@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-from crm_sync.demo.comparison import Comparison, Dump, identifiable, said, visible, written
+from crm_sync.demo.comparison import Comparison, Dump, attached, identifiable, said, visible, written
 
 #: GLPI's state of a ticket for each state of a conversation; "pending" is new (1) while a bot handles it.
 _STATUS = {"open": {2}, "pending": {4}, "snoozed": {4}, "resolved": {5}}
@@ -26,6 +26,11 @@ class _Place:
     text: str
     #: Sorts the places of a ticket as GLPI shows them: the description, then followups by date.
     position: tuple[int, str, int]
+
+    @property
+    def record(self) -> tuple[str, int]:
+        """What shows it: a ticket or a followup."""
+        return ("ITILFollowup", self.position[2]) if self.position[0] else ("Ticket", self.ticket)
 
 
 class _Glpi:
@@ -49,6 +54,11 @@ class _Glpi:
             self._ticket(row)
         for row in _rows(dump, "ITILFollowup"):
             self._followup(row)
+        self.documents = {row["id"] for row in _rows(dump, "Document")}
+        #: The documents of each ticket or followup.
+        self.attached: dict[tuple[str, int], list[int]] = defaultdict(list)
+        for row in _rows(dump, "Document_Item"):
+            self.attached[row["itemtype"], row["items_id"]].append(row["documents_id"])
 
     def users_of(self, contact: Mapping[str, Any]) -> set[int]:
         """The users that are this contact: by the login made for it, or by its address."""
@@ -102,12 +112,14 @@ class GlpiComparison(Comparison):
         "users": "contacts that are exactly one user",
         "tickets": "conversations that are exactly one ticket",
         "places": "messages that are there exactly once",
+        "documents": "attachments that are exactly one document",
     }
 
-    def __init__(self, dump: Dump, account_id: int) -> None:
-        super().__init__(dump, account_id)
+    def __init__(self, dump: Dump, account_id: int, *, files: bool = False) -> None:
+        super().__init__(dump, account_id, files=files)
         self.glpi = _Glpi(dump, account_id)
         self._placed: set[int] = set()
+        self._attached: set[int] = set()
 
     def contact(self, contact: Mapping[str, Any]) -> None:
         """An identifiable contact is one user, any other none."""
@@ -139,6 +151,8 @@ class GlpiComparison(Comparison):
             self.found("duplicate", f"message {number} is in GLPI, but is not to be there")
         for number in self.glpi.strangers:
             self.found("duplicate", f"followup {number} belongs to no message")
+        for number in sorted(self.glpi.documents - self._attached):
+            self.found("duplicate", f"document {number} belongs to no message")
 
     def _ticket(self, conversation: Mapping[str, Any], ticket: Mapping[str, Any]) -> None:
         number, status = conversation["id"], conversation["status"]
@@ -175,6 +189,11 @@ class GlpiComparison(Comparison):
                 self.found("duplicate", f"message {number} is in ticket {place.ticket}, which is not its own")
             if said(message) not in place.text:
                 self.found("lost", f"the text of message {number} is not what ticket {place.ticket} shows")
+            if self.files:
+                documents = self.glpi.attached.get(place.record, [])
+                self._attached |= set(documents)
+                wanted = len(attached(message))
+                self.number(f"message {number}", "documents", len(documents), wanted=wanted)
 
     def _order(self, conversation: int, ticket: int) -> None:
         # That the wrong message stands above all others is told once, elsewhere.

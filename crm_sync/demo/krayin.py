@@ -8,9 +8,9 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-from crm_sync.demo.comparison import Comparison, Dump, Row, identifiable, said, visible, written
+from crm_sync.demo.comparison import Comparison, Dump, Row, attached, identifiable, said, visible, written
 
-_MARKER = re.compile(r"-(\d+)-(conversation|message)-(\d+)$")
+_MARKER = re.compile(r"-(\d+)-(conversation|message|attachment)-(\d+)$")
 #: Krayin's type of what is only to be read, and so is always done.
 _NOTE = "note"
 #: Krayin's type of what it writes down itself.
@@ -41,10 +41,11 @@ class KrayinComparison(Comparison):
         "organizations": "companies that are exactly one organization",
         "activities": "conversations that are exactly one activity",
         "messages": "messages that are there exactly once",
+        "files": "attachments that are exactly one file",
     }
 
-    def __init__(self, dump: Dump, account_id: int) -> None:
-        super().__init__(dump, account_id)
+    def __init__(self, dump: Dump, account_id: int, *, files: bool = False) -> None:
+        super().__init__(dump, account_id, files=files)
         self._persons: dict[str, set[int]] = defaultdict(set)
         self._people: dict[int, Row] = {}
         self._organizations: dict[str, set[int]] = defaultdict(set)
@@ -56,6 +57,8 @@ class KrayinComparison(Comparison):
         self._activities: dict[int, list[Row]] = defaultdict(list)
         self._places: dict[int, list[_Place]] = defaultdict(list)
         self._placed: set[int] = set()
+        self._uploads: dict[int, list[int]] = defaultdict(list)
+        self._attached: set[int] = set()
         self._met: set[int] = set()
         self._unmarked: list[int] = []
         for row in dump["organizations"]:
@@ -117,6 +120,8 @@ class KrayinComparison(Comparison):
             )
         for number in sorted(self._places.keys() - self._placed):
             self.found("duplicate", f"message {number} is in Krayin, but is not to be there")
+        for number in sorted(self._uploads.keys() - self._attached):
+            self.found("duplicate", f"attachment {number} is in Krayin, but is not to be there")
 
     # -- parts -----------------------------------------------------------------------------------------------------
 
@@ -129,6 +134,9 @@ class KrayinComparison(Comparison):
                 self._unmarked.append(row["id"])
             return
         number, text = int(marked[3]), visible(row["comment"] or "")
+        if marked[2] == "attachment":
+            self._uploads[number].append(row["id"])
+            return
         if marked[2] == "message":
             self._places[number].append(_Place(row["id"], number, text, begins=False))
             return
@@ -175,6 +183,12 @@ class KrayinComparison(Comparison):
                 self.found(
                     "lost", f"the text of message {number} is not what activity {place.activity} shows"
                 )
+        for attachment in attached(message) if self.files else ():
+            uploads = self._uploads.get(attachment, [])
+            self._attached.add(attachment)
+            self.number(f"attachment {attachment} of {what}", "files", len(uploads), wanted=1)
+            for activity in uploads:
+                self._belongs(activity, leads, what)
 
     def _order(self, conversation: Row, messages: Iterable[Row]) -> None:
         shown = [place for message in messages for place in self._places.get(int(message["id"]), ())]

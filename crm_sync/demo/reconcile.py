@@ -112,8 +112,11 @@ def reconcile(
     expected: Mapping[int, ExpectedConversation],
     *,
     faults: int = 0,
+    files: bool = False,
 ) -> Report:
     """Compare Chatwoot with each CRM, whose dumps are given by their apps, and with what was planned.
+
+    ``files`` says whether attachments are to be in the CRMs as files.
 
     ``journal`` holds ``deliveries`` (all that were sent), ``pending``, ``done``, ``skipped`` and ``failed``, and may
     hold ``unaccounted``: deliveries that were taken and left no trace.
@@ -123,7 +126,7 @@ def reconcile(
     problems: list[Problem] = []
     matched: Counter[str] = Counter()
     for app_id, dump in crms.items():
-        comparison = COMPARISONS[app_id](dump, int(chatwoot["account_id"]))
+        comparison = COMPARISONS[app_id](dump, int(chatwoot["account_id"]), files=files)
         for contact in chatwoot["contacts"]:
             comparison.contact(contact)
         for conversation in conversations.values():

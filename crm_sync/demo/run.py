@@ -81,6 +81,7 @@ def run(stage: Stage, steps: Sequence[day.Step], progress: Progress, stopping: t
         counted.as_journal(),
         expected,
         faults=actors.kills + stage.faults(),
+        files=True,
     )
     report = replace(
         report, problems=(*report.problems, *(one for visit in visits for one in visit.problems))

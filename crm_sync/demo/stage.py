@@ -129,6 +129,8 @@ def staged(config: Config, *, seed: int, stopping: threading.Event) -> Iterator[
         glpi_server = stack.enter_context(SandboxServer(glpi_app))
         krayin_server = stack.enter_context(SandboxServer(krayin_app))
         chatwoot_server = stack.enter_context(SandboxServer(chatwoot_app))
+        # Where its files are.
+        chatwoot.state.public_url = chatwoot_server.url
         running, url = stack.enter_context(_running(config, stopping))
         runtime = service.build(
             replace(config, bind=urlsplit(url).netloc, redis_url=embedded.url_of(config.data_dir))
@@ -148,6 +150,7 @@ def staged(config: Config, *, seed: int, stopping: threading.Event) -> Iterator[
                 "app_token": glpi.app_token,
                 "user_token": glpi.user_tokens["super"],
                 "enable_followup_sync": "true",
+                "attachments": "document",
             },
             "krayin": {
                 "api_url": krayin_url,
@@ -157,6 +160,7 @@ def staged(config: Config, *, seed: int, stopping: threading.Event) -> Iterator[
                 # A chat would be a note, which is always done.
                 "activity_type": "call",
                 "enable_message_sync": "true",
+                "attachments": "file",
             },
         }
         hook_ids = {

@@ -122,7 +122,8 @@ def judge(system: System, runtime: Runtime, expected: Mapping[int, Expected] | N
     states = counts(runtime)
     journal = {**states, "unaccounted": len(unaccounted(runtime, promises))}
     plan = {number: one for number, one in (expected or {}).items() if number not in touched}
-    report = reconcile(promised, crms, journal, plan)
+    # Where files are wanted at all, both CRMs are to have them.
+    report = reconcile(promised, crms, journal, plan, files="krayin" in crms)
     received, settle_s = _received(runtime), runtime.config.settle_s
     disorder = [
         words for one in shown.values() for words in out_of_order(chatwoot, one, promises, received, settle_s)

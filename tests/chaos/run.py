@@ -58,7 +58,7 @@ def run(seed: int, seconds: float, *, faults_at_least: int = 0, size: float = 1.
         krayin_options={"seed": seed},
         chatwoot_options=chatwoot,
     ) as (system, runtime):
-        system.connect(runtime, krayin=True)
+        system.connect(runtime, krayin=True, attachments="document")
         system.glpi.faults.change(GLPI)
         system.krayin.faults.change(KRAYIN)
         street = Street(system, plan, seconds)

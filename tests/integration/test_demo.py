@@ -63,8 +63,11 @@ def test_a_day_with_faults_and_a_killed_worker_adds_up(
         }
         for crm in ("GLPI", "Krayin")
     }
-    assert (len(shown["GLPI"]), len(shown["Krayin"])) == (3, 5), shown
+    assert (len(shown["GLPI"]), len(shown["Krayin"])) == (4, 6), shown
     assert shown["Krayin"].pop("companies that are exactly one organization") >= 4
+    files = shown["GLPI"].pop("attachments that are exactly one document")
+    assert shown["Krayin"].pop("attachments that are exactly one file") == files
+    assert files >= 5
     assert min(number for counts in shown.values() for number in counts.values()) >= 40, shown
     assert shown["GLPI"]["messages that are there exactly once"] >= 280
     assert shown["Krayin"]["messages that are there exactly once"] >= 280

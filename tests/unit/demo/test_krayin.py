@@ -229,3 +229,40 @@ def test_a_company_that_several_share_is_counted_once() -> None:
 
     report = judged(change)
     assert (report.problems, report.matched["persons"], report.matched["organizations"]) == ((), 2, 1)
+
+
+def with_files(change: Change = lambda _chatwoot, _krayin: None) -> Report:
+    """A message has a file and a place; the file is there."""
+    chatwoot, krayin = world()
+    kinds = (("image", "https://chat.example.com/x"), ("location", "https://maps.example.com/x"))
+    chatwoot["conversations"][0]["messages"][1]["attachments"] = [
+        {"id": number, "file_type": kind, "data_url": url} for number, (kind, url) in enumerate(kinds, 601)
+    ]
+    krayin["activities"].append(activity(30, "attachment-601", "Ana:", kind="file"))
+    krayin["lead_activities"].append({"activity_id": 30, "lead_id": 8})
+    change(chatwoot, krayin)
+    return reconcile(chatwoot, {"krayin": krayin}, {"done": 8}, {}, files=True)
+
+
+def test_files_are_there_once_where_they_are_wanted() -> None:
+    report = with_files()
+    assert (report.problems, report.matched["files"]) == ((), 1)
+
+
+@pytest.mark.parametrize(
+    ("change", "wanted"),
+    [
+        pytest.param(remove("activities", 30), (1, 0, 0), id="lost"),
+        pytest.param(double("activities", 30), (0, 1, 0), id="doubled"),
+        pytest.param(
+            double("activities", 30, additional={"crm_sync": f"{MARK}-attachment-7"}),
+            (0, 1, 0),
+            id="a stranger",
+        ),
+        pytest.param(lambda _chatwoot, krayin: krayin["lead_activities"].pop(), (1, 0, 0), id="of nobody"),
+    ],
+)
+def test_a_file_that_is_lost_doubled_or_of_nobody_is_found(
+    change: Change, wanted: tuple[int, int, int]
+) -> None:
+    assert found(with_files(change)) == wanted

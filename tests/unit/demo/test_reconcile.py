@@ -307,3 +307,47 @@ def test_a_pending_conversation_is_a_new_ticket_while_a_bot_handles_it() -> None
 
 def test_a_reader_sees_text_without_tags_and_with_its_special_characters() -> None:
     assert visible("<p>a<br>b &lt;c&gt; &amp;</p><!-- mark/ --><ul><li>d</li></ul>") == "a b <c> & d"
+
+
+def with_documents(change: Callable[[Dump], object] = lambda _glpi: None) -> Report:
+    """The first message has a file, and another one two; all are documents."""
+    chatwoot, glpi = world()
+    messages = chatwoot["conversations"][0]["messages"]
+    for index, numbers in ((0, [1]), (3, [2, 3])):
+        messages[index]["attachments"] = [
+            {"id": number, "file_type": "file", "data_url": "https://chat.example.com/x"}
+            for number in numbers
+        ]
+    glpi["Document"] = [{"id": number} for number in (1, 2, 3)]
+    glpi["Document_Item"] = [
+        {"documents_id": number, "itemtype": itemtype, "items_id": item}
+        for number, itemtype, item in ((1, "Ticket", 9), (2, "ITILFollowup", 3), (3, "ITILFollowup", 3))
+    ]
+    change(glpi)
+    return reconcile(chatwoot, {"glpi": glpi}, JOURNAL, PLANNED, files=True)
+
+
+def test_documents_are_there_once_where_they_are_wanted() -> None:
+    report = with_documents()
+    assert (report.problems, report.matched["documents"]) == ((), 3)
+
+
+@pytest.mark.parametrize(
+    ("change", "wanted"),
+    [
+        pytest.param(lambda glpi: glpi["Document_Item"].pop(0), (1, 1), id="attached to nothing"),
+        pytest.param(lambda glpi: glpi["Document"].append({"id": 4}), (0, 1), id="left behind"),
+        pytest.param(
+            lambda glpi: glpi["Document_Item"].append(
+                {"documents_id": 3, "itemtype": "ITILFollowup", "items_id": 1}
+            ),
+            (0, 1),
+            id="where it does not belong",
+        ),
+    ],
+)
+def test_a_document_that_is_lost_or_doubled_is_found(
+    change: Callable[[Dump], object], wanted: tuple[int, int]
+) -> None:
+    report = with_documents(change)
+    assert (report.lost, report.duplicates) == wanted
