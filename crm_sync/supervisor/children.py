@@ -6,17 +6,15 @@ For :mod:`crm_sync.supervisor.redis` and :mod:`crm_sync.supervisor.processes`.
 from __future__ import annotations
 
 import contextlib
-import ctypes
 import os
+import shutil
 import signal
 import subprocess
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
-_PR_SET_PDEATHSIG = 1
-# Looked up before any fork: between fork and exec nothing may be loaded.
-_LIBC = ctypes.CDLL(None) if sys.platform == "linux" else None
+from crm_sync.supervisor import leash
 
 
 def spawn(
@@ -25,15 +23,13 @@ def spawn(
     """Start a program in its own session, so that a Ctrl-C in the terminal reaches us alone.
 
     The kernel sends it SIGTERM when the *thread* that called this ends: call it from one that lives as long as the
-    child may.
+    child may. Raises FileNotFoundError where there is no such program.
     """
-    return subprocess.Popen(  # noqa: S603 - the commands are our own
-        command,
-        env=env,
-        start_new_session=True,
-        preexec_fn=_die_with(os.getpid()),  # noqa: PLW1509 - it only makes system calls
-        **popen,
-    )
+    path = (os.environ if env is None else env).get("PATH")
+    if shutil.which(command[0], path=path) is None:
+        raise FileNotFoundError(f"There is no program {command[0]}.")
+    leashed = [sys.executable, "-I", "-S", leash.__file__, str(os.getpid()), *command]
+    return subprocess.Popen(leashed, env=env, start_new_session=True, **popen)  # noqa: S603 - our own commands
 
 
 def stop(process: subprocess.Popen[bytes], within_s: float) -> int:
@@ -61,13 +57,3 @@ def kill(process: subprocess.Popen[bytes]) -> None:
     """SIGKILL to the child and everything in its session's process group."""
     with contextlib.suppress(ProcessLookupError):
         os.killpg(process.pid, signal.SIGKILL)
-
-
-def _die_with(parent: int) -> Callable[[], None]:
-    def prepare() -> None:  # pragma: no cover - runs between fork and exec, where nothing is measured
-        if _LIBC is not None:
-            _LIBC.prctl(_PR_SET_PDEATHSIG, signal.SIGTERM, 0, 0, 0)
-        if os.getppid() != parent:  # it died before the kernel was told
-            os._exit(1)
-
-    return prepare
