@@ -1,8 +1,8 @@
 """Becomes another program, which the kernel ends when the thread ends that started it.
 
-Run as a file, in an interpreter of its own and without ``site``: ``leash.py PARENT PROGRAM ARGUMENT…``. The kernel has to
-be asked by the child itself. Done between fork and exec instead, by code of a process that has threads, that can wait
-for ever for a lock that another thread held when the process was forked.
+Run as a file, in an interpreter of its own and without ``site``: ``leash.py PARENT PROGRAM ARGUMENT…``. The kernel has
+to be asked by the child itself. Done between fork and exec instead, by code of a process that has threads, that can
+wait for ever for a lock that another thread held when the process was forked.
 """
 
 from __future__ import annotations
