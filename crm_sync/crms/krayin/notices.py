@@ -9,7 +9,9 @@ from __future__ import annotations
 import hmac
 from collections.abc import Mapping
 from datetime import datetime
+from urllib.parse import urlsplit
 
+from crm_sync.crms.base import HookView
 from crm_sync.crms.krayin.client import KrayinClient
 from crm_sync.crms.krayin.mapping import LEAD_MARKER
 from crm_sync.errors import SignatureError
@@ -18,7 +20,7 @@ HEADER = "x-crm-sync-secret"
 
 WEBHOOKS, WORKFLOWS = "/settings/webhooks", "/settings/workflows"
 
-#: What the webhook and the workflows are called; by that they are found again.
+#: What the webhook and the workflow are called, together with whom they tell.
 NAME = "crm_sync: lead changed"
 
 #: What is told to us.
@@ -34,11 +36,17 @@ def verify(secret: str, _body: bytes, headers: Mapping[str, str], _now: datetime
         raise SignatureError("The secret of the notice is not ours.", reason="mismatch")
 
 
-def register(client: KrayinClient, url: str, secret: str) -> None:
+def name_of(hook: HookView) -> str:
+    """What a hook's webhook and workflow are called, by which they are found again: several may share one Krayin."""
+    host = urlsplit(hook.chatwoot_url).netloc
+    return f"{NAME} ({host}, account {hook.chatwoot_account_id})"
+
+
+def register(client: KrayinClient, name: str, url: str, secret: str) -> None:
     """See that Krayin tells us at this address (contracts: 121, 122, 125-form: the one form both generations send)."""
     webhook = client.ensure_row(
         WEBHOOKS,
-        NAME,
+        name,
         {
             "entity_type": "leads",
             "description": "Tells crm_sync that a lead changed.",
@@ -56,7 +64,7 @@ def register(client: KrayinClient, url: str, secret: str) -> None:
     )
     client.ensure_row(
         WORKFLOWS,
-        NAME,
+        name,
         {
             "entity_type": "leads",
             "event": EVENT,
@@ -67,7 +75,7 @@ def register(client: KrayinClient, url: str, secret: str) -> None:
     )
 
 
-def unregister(client: KrayinClient) -> None:
+def unregister(client: KrayinClient, name: str) -> None:
     """Take our workflow and webhook away."""
-    client.remove_named(WORKFLOWS, NAME)
-    client.remove_named(WEBHOOKS, NAME)
+    client.remove_named(WORKFLOWS, name)
+    client.remove_named(WEBHOOKS, name)

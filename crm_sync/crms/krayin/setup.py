@@ -360,8 +360,8 @@ def _notices(client: KrayinClient, hook: HookView) -> Iterator[str]:
         return
     try:
         if hook.settings["enable_krayin_webhooks"]:
-            notices.register(client, hook.notice_url, hook.notice_secret)
+            notices.register(client, notices.name_of(hook), hook.notice_url, hook.notice_secret)
         elif hook.facts.get("notices"):
-            notices.unregister(client)
+            notices.unregister(client, notices.name_of(hook))
     except (Permanent, NotFound) as refused:
         yield f"Krayin's webhook could not be set up, so its changes come with the next pull only. {refused}"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -304,10 +305,9 @@ def test_krayin_tells_of_changes_with_our_secret_and_nothing_else(desk: Desk) ->
     _, _, lead = begun(desk)
     with desk.krayin.state.lock:
         (webhook,) = desk.krayin.state["webhooks"].rows.values()
-        (workflow,) = [
-            row for row in desk.krayin.state["workflows"].rows.values() if row["name"] == notices.NAME
-        ]
-    view = desk.runtime.view(desk.hook(), desk.account)
+        view = desk.runtime.view(desk.hook(), desk.account)
+        workflows = desk.krayin.state["workflows"].rows.values()
+        (workflow,) = [row for row in workflows if row["name"] == notices.name_of(view)]
     assert webhook["end_point"] == view.notice_url
     assert urlsplit(webhook["end_point"]).path.endswith("/krayin")
     assert workflow["event"] == "lead.update.after"
@@ -328,4 +328,16 @@ def test_the_webhook_is_made_once_and_taken_away_again(desk: Desk) -> None:
     assert len(desk.rows("webhooks")) == 1
     desk.set(enable_krayin_webhooks="false")
     assert desk.rows("webhooks") == []
-    assert not [row for row in desk.rows("workflows") if row["name"] == notices.NAME]
+    assert not [row for row in desk.rows("workflows") if row["name"].startswith(notices.NAME)]
+
+
+@pytest.mark.parametrize("settings", [{"enable_krayin_webhooks": "true"}], indirect=True)
+def test_two_accounts_that_share_a_krayin_are_both_told(desk: Desk) -> None:
+    view = desk.runtime.view(desk.hook(), desk.account)
+    other = notices.name_of(replace(view, chatwoot_account_id=4))
+    notices.register(desk.client(), other, "https://sync.example.com/hooks/x/krayin", "another-secret")
+    assert len({row["end_point"] for row in desk.rows("webhooks")}) == 2
+    desk.set(enable_krayin_webhooks="false")
+    assert [row["name"] for row in desk.rows("webhooks")] == [other]
+    notices.unregister(desk.client(), other)
+    assert desk.rows("webhooks") == []
