@@ -13,13 +13,14 @@ import shutil
 import signal
 import socket
 import subprocess
+import sys
 import tempfile
 import time
 import uuid
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TypeVar
 
 import psycopg
 import pytest
@@ -27,6 +28,7 @@ import redis
 
 from crm_sync.supervisor import children
 from crm_sync.supervisor.redis import find_server
+from tests import another_user
 
 START_TIMEOUT_S = 60.0
 STOP_TIMEOUT_S = 15.0
@@ -145,7 +147,7 @@ def _prepare(binaries: Path, root: Path, user: int | None, account: pwd.struct_p
         text=True,
         cwd=root,
         check=False,
-        **_as(user, account),
+        **({} if user is None else {"user": user, "group": account.pw_gid, "extra_groups": []}),
     )
     if done.returncode:
         pytest.fail(f"initdb failed: {done.stderr}")
@@ -167,13 +169,18 @@ def _running(
     }
     options = [word for name, value in settings.items() for word in ("-c", f"{name}={value}")]
     with (root / "log").open("wb") as log:
-        process = children.spawn(
-            [binaries / "postgres", "-D", root / "data", *options],
-            stdout=log,
-            stderr=log,
-            cwd=root,
-            **_as(user, account),
-        )
+        command = [str(binaries / "postgres"), "-D", str(root / "data"), *options]
+        if user is not None:
+            command = [
+                sys.executable,
+                "-I",
+                "-S",
+                another_user.__file__,
+                str(user),
+                str(account.pw_gid),
+                *command,
+            ]
+        process = children.spawn(command, stdout=log, stderr=log, cwd=root)
     server = Postgres(port, account.pw_name)
     try:
         wait_for(
@@ -183,10 +190,6 @@ def _running(
     finally:
         process.send_signal(signal.SIGINT)  # end now, whoever is connected
         children.wait(process, STOP_TIMEOUT_S)
-
-
-def _as(user: int | None, account: pwd.struct_passwd) -> dict[str, Any]:
-    return {} if user is None else {"user": user, "group": account.pw_gid, "extra_groups": []}
 
 
 def _unprivileged() -> int | None:
