@@ -19,6 +19,7 @@ from flask import Flask
 from sqlalchemy import select
 
 from crm_sync import keys
+from crm_sync.chatwoot.client import SUBSCRIPTIONS
 from crm_sync.config import Config
 from crm_sync.engine import hooks
 from crm_sync.engine.limits import Ceiling, Places
@@ -33,16 +34,6 @@ from tests.databases import migrated
 from tests.integration.clock import MORNING, Clock
 from tests.integration.picture import Picture
 from tests.servers import wait_for
-
-SUBSCRIPTIONS = (
-    "contact_created",
-    "contact_updated",
-    "conversation_created",
-    "conversation_updated",
-    "conversation_status_changed",
-    "message_created",
-    "message_updated",
-)
 
 #: Where hooks are added, so that a desk's Redis is as empty for the first as for all later ones.
 _ELSEWHERE = 1

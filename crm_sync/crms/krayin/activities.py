@@ -16,7 +16,7 @@ from crm_sync.crms.krayin.mapping import Fields
 from crm_sync.crms.krayin.tagged import READABLE, Tagged, about, subject_of
 from crm_sync.crms.krayin.work import ACTIVITY, LEAD, relying_on
 from crm_sync.errors import ApiError, NotYet
-from crm_sync.events import Conversation, Direction, Event, Message, Status
+from crm_sync.events import Conversation, Event, Message, Status
 
 #: How long a conversation lasts at least, for Krayin's calendar.
 SHORTEST = timedelta(minutes=1)
@@ -245,6 +245,4 @@ class Activities(Tagged):
 
 def _opens(message: Message) -> bool:
     """Whether a conversation's activity may begin with a message."""
-    return (
-        not message.private and message.direction is not Direction.TEMPLATE and content.has_content(message)
-    )
+    return not message.private and content.is_readable(message)

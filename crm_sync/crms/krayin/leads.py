@@ -31,8 +31,7 @@ class Leads(Work):
 
     A link's ``agreed`` holds ``stage``, ``pipeline``, ``value``, ``owner`` and ``products`` as both sides know them;
     the stage it was ``placed`` in by us; ``title``, ``description`` (its digest) and ``custom`` as Chatwoot said them;
-    ``source``;
-    ``conversations`` with their last state; and the ``assignee`` the owner was made from.
+    ``source``; ``conversations`` with their last state; and the ``assignee`` the owner was made from.
     """
 
     @property

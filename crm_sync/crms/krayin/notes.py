@@ -44,10 +44,11 @@ class Notes(Tagged):
                 break
             if content.is_readable(message):
                 if message.id == activity.agreed.get("first_message"):
-                    self.files.attached(message, activity, subject)
+                    remarks = self.files.attached(message, activity, subject)
                 else:
-                    self.noted(message, conversation, subject)
+                    _, remarks = self.noted(message, conversation, subject)
                     count += 1
+                self.remarks += remarks
                 activity = self.port.agree(activity, history=message.id)
             if count >= HISTORY_TURN:
                 raise Defer(self.port.now, f"{count} earlier messages became notes.")

@@ -57,7 +57,8 @@ class KrayinProcessor(Work):
             if not self.told:
                 raise
             self.told.append(str(skip))
-        return " ".join(dict.fromkeys([*self.told, *self.persons.remarks, *self.activities.remarks]))
+        remarks = (*self.persons.remarks, *self.activities.remarks, *self.notes.remarks)
+        return " ".join(dict.fromkeys([*self.told, *remarks]))
 
     def apply(self, update: RemoteUpdate) -> str:
         """See crms.base.Processor."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import closing
 from dataclasses import replace
 from datetime import timedelta
 from typing import Any
@@ -205,7 +206,8 @@ def test_a_service_that_was_down_pulls_once_for_all_it_missed_and_is_due_an_inte
 ) -> None:
     pull(desk.runtime, desk.hook_id)
     desk.clock.forward(3600 * 30)
-    assert due(replace(desk.runtime, store=open_store(desk.runtime.config))) == [desk.hook_id]
+    with closing(open_store(desk.runtime.config)) as store:
+        assert due(replace(desk.runtime, store=store)) == [desk.hook_id]
     pull(desk.runtime, desk.hook_id)
     assert desk.notebook.asked[-1].last == START
     assert due(desk.runtime) == []

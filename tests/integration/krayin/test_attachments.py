@@ -157,6 +157,19 @@ def test_what_chatwoot_has_no_longer_stays_a_link(desk: Desk) -> None:
     assert "a label.jpg stays a link: " in desk.outcome()
 
 
+def test_files_of_earlier_messages_that_stay_links_are_told(desk: Desk) -> None:
+    desk.chatwoot.state.public_url = desk.account.chatwoot_url
+    contact = desk.chatwoot.create_contact(name="Ana Souza", email="ana@example.com")
+    number = desk.chatwoot.create_conversation(contact.id, WEBSITE, "One", attachments=[PICTURE]).id
+    desk.chatwoot.add_message(number, "Two", attachments=[REPORT])
+    desk.deliveries()
+    desk.chatwoot.state.files.clear()
+    desk.chatwoot.add_message(number, "Three")
+    desk.sync()
+    assert "a label.jpg stays a link: " in desk.outcome()
+    assert "report, final.pdf stays a link: " in desk.outcome()
+
+
 @pytest.mark.parametrize("which", ["first", "second"])
 def test_a_message_that_is_deleted_takes_its_files_along(desk: Desk, which: str) -> None:
     number = begun(desk, **({"attachments": [PICTURE]} if which == "first" else {}))

@@ -69,6 +69,22 @@ def test_somebody_who_becomes_known_later_has_all_he_said_as_notes(desk: Desk) -
     assert texts(desk) == ["One", "Two", "Three"]
 
 
+def test_what_we_told_a_conversation_ourselves_is_neither_its_beginning_nor_a_note(desk: Desk) -> None:
+    _, number = desk.begin(None)
+    ours = {"crm_sync": {"key": "glpi:1:ITILFollowup:7"}}
+    desk.chatwoot.add_message(
+        number, "Solved", direction="outgoing", sender_id=AGENT, content_attributes=ours
+    )
+    desk.deliveries()
+    for text in ("One", "Two"):
+        desk.chatwoot.add_message(number, text)
+    desk.take(desk.deliveries()[-1:])
+    desk.drain()
+    desk.chatwoot.add_message(number, "Three")
+    desk.sync()
+    assert texts(desk) == ["One", "Two", "Three"]
+
+
 def test_messages_whose_own_deliveries_come_later_are_not_written_twice(desk: Desk) -> None:
     _, number = desk.begin("One")
     for text in ("Two", "Three", "Four"):
