@@ -28,7 +28,7 @@ from crm_sync.supervisor import Service
 
 #: Engine times of the demo: short, so that a day and its faults fit into a minute.
 ENGINE: Mapping[str, str] = {
-    "CRM_SYNC_SETTLE_S": "0.5",
+    "CRM_SYNC_SETTLE_S": "1",
     "CRM_SYNC_RETRY_DELAYS_S": "0.5,1,2,5,10,10,10",
     "CRM_SYNC_UNKNOWN_SETTLE_S": "2",
     "CRM_SYNC_BREAKER_REST_S": "2",

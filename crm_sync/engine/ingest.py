@@ -7,7 +7,7 @@ the caller counts the reason.
 from __future__ import annotations
 
 import uuid
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
@@ -42,7 +42,10 @@ class Ingested:
 
 @dataclass(frozen=True, slots=True)
 class Arrival:
-    """How a delivery came. ``delivery_id`` is the sender's own name for it, if it has one."""
+    """How a delivery came. ``delivery_id`` is the sender's own name for it, if it has one.
+
+    For ``settle`` an event waits, once it is written, for earlier ones that are still on their way.
+    """
 
     source: Source = Source.WEBHOOK
     delivery_id: str | None = None
@@ -50,7 +53,11 @@ class Arrival:
 
 
 def ingest(
-    store: Store, account: models.Account, payload: Mapping[str, Any], arrival: Arrival, now: datetime
+    store: Store,
+    account: models.Account,
+    payload: Mapping[str, Any],
+    arrival: Arrival,
+    clock: Callable[[], datetime],
 ) -> Ingested:
     """Store a delivery. Raises PayloadError for what is not one of this account, and what the database raises."""
     try:
@@ -64,10 +71,10 @@ def ingest(
             code="foreign_account",
         )
     try:
-        return _journaled(store, account, event, payload, arrival, now)
+        return _journaled(store, account, event, payload, arrival, clock)
     except IntegrityError:
         # A hook was removed meanwhile; the others must not miss the event for that.
-        return _journaled(store, account, event, payload, arrival, now)
+        return _journaled(store, account, event, payload, arrival, clock)
 
 
 def _journaled(
@@ -76,8 +83,9 @@ def _journaled(
     event: Event,
     payload: Mapping[str, Any],
     arrival: Arrival,
-    now: datetime,
+    clock: Callable[[], datetime],
 ) -> Ingested:
+    received_at = clock()
     with store.read() as session:
         hooks = _hooks(session, account.id)
     quiet = noise(event, own_keys=_own_keys(hooks), profile_id=account.profile_id)
@@ -94,7 +102,7 @@ def _journaled(
         return Ingested(event.name, ignored="no_hook", words=words)
     try:
         return store.write_together(
-            lambda session: _insert(session, account, taking, event, payload, arrival, now)
+            lambda session: _insert(session, account, taking, event, payload, arrival, received_at, clock())
         )
     except IntegrityError as error:
         if not _is_repeat(error):
@@ -109,6 +117,7 @@ def _insert(
     event: Event,
     payload: Mapping[str, Any],
     arrival: Arrival,
+    received_at: datetime,
     now: datetime,
 ) -> Ingested:
     key = payloads.delivery_key(event, payload) or f"delivery:{arrival.delivery_id or uuid.uuid4()}"
@@ -121,7 +130,7 @@ def _insert(
             dedup_key=key,
             event_name=event.name,
             payload=payloads.scrub(payload),
-            received_at=now,
+            received_at=received_at,
         )
         .returning(models.Delivery.id)
     )
@@ -132,11 +141,12 @@ def _insert(
             "name": event.name,
             "subject": event.subject,
             "mailbox": mailbox_of(hook.id, event.contact.id),
-            "position": position(event, now),
+            "position": position(event, received_at),
             "conversation_id": event.conversation.id if event.conversation else None,
             "message_id": event.message.id if event.message else None,
             "state": models.EventState.PENDING,
             "tries": 0,
+            # What waited for the database must not be due at once: so will the one before it have waited.
             "next_attempt_at": now + arrival.settle,
             "created_at": now,
         }

@@ -67,7 +67,7 @@ def _accept(runtime: Runtime, token: str, raw: bytes, headers: Headers, mimetype
         delivery_id=_delivery_id(headers),
         settle=timedelta(seconds=runtime.config.settle_s),
     )
-    return ingest(runtime.store, account, body.parse(raw), arrival, runtime.now())
+    return ingest(runtime.store, account, body.parse(raw), arrival, runtime.now)
 
 
 def _authenticate(runtime: Runtime, account: Account, raw: bytes, headers: Headers) -> None:

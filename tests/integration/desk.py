@@ -78,7 +78,7 @@ class Desk(Journal):
     def take(self, payloads: Iterable[Mapping[str, Any]]) -> None:
         """Deliveries come in, in this order."""
         for payload in payloads:
-            ingest(self.runtime.store, self.account, payload, Arrival(), self.clock())
+            ingest(self.runtime.store, self.account, payload, Arrival(), self.clock)
 
     def drain(self) -> None:
         """A worker takes every mailbox that has something."""

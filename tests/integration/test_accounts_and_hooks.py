@@ -315,7 +315,7 @@ def test_a_webhook_that_a_person_registers_is_found_with_its_secret(world: World
 def test_removing_takes_the_webhook_and_everything_that_hangs_on_the_account_away(world: World) -> None:
     world.connect()
     world.add()
-    ingest(world.runtime.store, world.account(), contact_created(), Arrival(), world.runtime.now())
+    ingest(world.runtime.store, world.account(), contact_created(), Arrival(), world.runtime.now)
     assert accounts.remove(world.runtime.store, world.runtime.config, 1) == []
     assert world.webhooks() == []
     assert (world.stored(Account), world.stored(Hook)) == (0, 0)
@@ -698,7 +698,7 @@ def test_a_setup_that_fails_on_resuming_is_told_and_the_events_go_on_waiting(wor
 def _arrive(world: World, contact: int = 1) -> tuple[int, ...]:
     """A delivery comes in; its events."""
     return ingest(
-        world.runtime.store, world.account(), contact_created(contact), Arrival(), world.runtime.now()
+        world.runtime.store, world.account(), contact_created(contact), Arrival(), world.runtime.now
     ).events
 
 

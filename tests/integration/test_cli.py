@@ -72,7 +72,7 @@ class World:
         with runtime.store.read() as session:
             account = session.get_one(Account, 1)
         (event,) = ingest(
-            runtime.store, account, contact_created(contact_id, account=3), Arrival(), clock.now()
+            runtime.store, account, contact_created(contact_id, account=3), Arrival(), clock.now
         ).events
         runtime.store.close()
         return event

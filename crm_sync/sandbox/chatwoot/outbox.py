@@ -30,6 +30,8 @@ _MOST_REDIRECTS = 10
 #: How many deliveries in a row are shuffled among each other, and how long, in seconds, they wait for company.
 WINDOW = 8
 _COMPANY_S = 0.05
+#: For how long deliveries overtake one another, in seconds: disorder is a matter of moments on slow machines, too.
+PATIENCE_S = 0.25
 
 #: Rails' JSON keeps Unicode and escapes what could break out of a script element.
 _ESCAPES = {ord(sign): f"\\u{ord(sign):04x}" for sign in "<>&\u2028\u2029"}
@@ -53,6 +55,8 @@ class Delivery:
     answered_at: float | None = None
     body: bytes = field(default=b"", repr=False)
     overtaken: int = field(default=0, repr=False)
+    #: When it was overtaken first, by the monotonic clock.
+    overtaken_since: float | None = field(default=None, repr=False)
 
 
 def rails_json(payload: Mapping[str, Any]) -> bytes:
@@ -140,14 +144,21 @@ class Outbox:
             return self._waiting.pop(self._choose())
 
     def _choose(self) -> int:
-        """Any of the loose ones in front, but the first when it was overtaken often enough."""
+        """Any of the loose ones in front, but the first when it was overtaken often or long enough."""
         loose = list(takewhile(lambda delivery: delivery.loose, self._waiting[: self.window]))
-        if not loose or loose[0].overtaken >= self.window:
+        if not loose or self._is_out_of_patience(loose[0]):
             return 0
         chosen = self._random.randrange(len(loose))
         for delivery in loose[:chosen]:
             delivery.overtaken += 1
+            delivery.overtaken_since = delivery.overtaken_since or time.monotonic()
         return chosen
+
+    def _is_out_of_patience(self, delivery: Delivery) -> bool:
+        since = delivery.overtaken_since
+        return since is not None and (
+            delivery.overtaken >= self.window or time.monotonic() - since >= PATIENCE_S
+        )
 
     def _new_id(self) -> str:
         return str(uuid.UUID(int=self._random.getrandbits(128), version=4))

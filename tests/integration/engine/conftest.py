@@ -34,7 +34,7 @@ class Desk(Journal):
 
     def send(self, payload: dict[str, Any], **arrival: Any) -> Ingested:
         """A delivery comes in."""
-        return ingest(self.runtime.store, self.account, payload, Arrival(**arrival), self.clock())
+        return ingest(self.runtime.store, self.account, payload, Arrival(**arrival), self.clock)
 
     def drain(self, contact_id: int = 1) -> None:
         """A worker takes the mailbox of a contact."""

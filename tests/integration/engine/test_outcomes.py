@@ -6,6 +6,7 @@ import random
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import timedelta
+from typing import Any
 
 import pytest
 from sqlalchemy import update
@@ -168,6 +169,27 @@ def test_a_new_event_settles_so_that_an_earlier_one_can_overtake_it(desk: Desk) 
     desk.drain()
     assert desk.notebook.texts("line") == []
     desk.clock.forward(0.5)
+    desk.send(message_created(101), settle=timedelta(seconds=1))
+    desk.clock.forward(1)
+    desk.drain()
+    assert desk.notebook.texts("line") == ["text 101", "text 102"]
+
+
+@on_every_database
+def test_an_event_that_waited_for_the_database_settles_all_the_same(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_together = desk.runtime.store.write_together
+
+    def slowly(*args: Any, **options: Any) -> Any:
+        desk.clock.forward(3)
+        return write_together(*args, **options)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(desk.runtime.store, "write_together", slowly)
+        desk.send(message_created(102), settle=timedelta(seconds=1))
+    desk.drain()
+    assert desk.notebook.texts("line") == []
     desk.send(message_created(101), settle=timedelta(seconds=1))
     desk.clock.forward(1)
     desk.drain()

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from crm_sync.sandbox.chatwoot import ChatwootSandbox, create_app
+from crm_sync.sandbox.chatwoot import ChatwootSandbox, create_app, outbox
 from crm_sync.sandbox.chatwoot.outbox import signature
 
 
@@ -40,6 +40,18 @@ def test_shuffled_deliveries_arrive_in_another_order_and_complete(
     assert sorted(found) == ids != found
     # Nothing is left behind for long: a window may overtake it, no more.
     assert max(found.index(number) - ids.index(number) for number in ids) <= 16
+
+
+def test_a_delivery_is_not_overtaken_for_longer_than_a_moment(
+    hooked: ChatwootSandbox, receiver: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(outbox, "PATIENCE_S", 0.0)
+    hooked.shuffle = True
+    ids = [hooked.create_contact(name=f"c{number}").id for number in range(60)]
+    assert hooked.wait_delivered(20)
+    found = [payload["id"] for payload in receiver.payloads]
+    assert sorted(found) == ids != found
+    assert max(found.index(number) - ids.index(number) for number in ids) == 1
 
 
 def test_doubled_deliveries_have_two_ids_and_one_body(hooked: ChatwootSandbox, receiver: Any) -> None:
