@@ -8,7 +8,9 @@ from datetime import UTC, datetime
 from typing import Any
 
 import pytest
+from redis import Redis
 
+from crm_sync import keys
 from crm_sync.config import Config
 from crm_sync.engine import apps, mailbox
 from crm_sync.engine.ingest import Arrival, Ingested, ingest
@@ -48,6 +50,29 @@ class Desk(Journal):
                 return
             self.clock.forward(3600)
         pytest.fail(f"still waiting: {[event.outcome for event in self.events(EventState.PENDING)]}")
+
+
+class Time:
+    """The time of the limits, which only moves when it is told to."""
+
+    def __init__(self) -> None:
+        self.now = 1_000_000.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+@pytest.fixture
+def time() -> Time:
+    """A time that stands still."""
+    return Time()
+
+
+@pytest.fixture
+def redis(redis_url: str) -> Iterator[Redis]:
+    """A connection to the Redis."""
+    with keys.connect(redis_url) as client:
+        yield client
 
 
 @pytest.fixture

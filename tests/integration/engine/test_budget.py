@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 
@@ -13,29 +12,9 @@ from crm_sync import keys, owner
 from crm_sync.crms.base import Pace
 from crm_sync.engine.limits import Budget, Ceiling
 from crm_sync.errors import NotYet
+from tests.integration.engine.conftest import Time
 
 PACE = Pace(calls=10, per_s=60.0, room=4)
-
-
-@pytest.fixture
-def redis(redis_url: str) -> Iterator[Redis]:
-    with keys.connect(redis_url) as client:
-        yield client
-
-
-class Time:
-    """The time of the limits, which only moves when it is told to."""
-
-    def __init__(self) -> None:
-        self.now = 1_000_000.0
-
-    def __call__(self) -> float:
-        return self.now
-
-
-@pytest.fixture
-def time() -> Time:
-    return Time()
 
 
 def spent(budget: Budget, calls: int, *, begins: bool = False, claim: str = "claim") -> int:

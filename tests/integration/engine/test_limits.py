@@ -16,33 +16,12 @@ from crm_sync.celery import app
 from crm_sync.engine.limits import Ceiling, Places
 from crm_sync.publisher import Publisher
 from crm_sync.store.models import EventState
-from tests.integration.engine.conftest import Desk
+from tests.integration.engine.conftest import Desk, Time
 from tests.payloads import contact_created, message_created
 from tests.servers import wait_for
 
 GONE = owner.new_claim().split("/")[0] + "/99999999/1/"
 ELSEWHERE = "another-machine/1/1/"
-
-
-@pytest.fixture
-def redis(redis_url: str) -> Iterator[Redis]:
-    with keys.connect(redis_url) as client:
-        yield client
-
-
-class Time:
-    """The time of the limits, which only moves when it is told to."""
-
-    def __init__(self) -> None:
-        self.now = 1_000_000.0
-
-    def __call__(self) -> float:
-        return self.now
-
-
-@pytest.fixture
-def time() -> Time:
-    return Time()
 
 
 def places(redis: Redis, time: Time, ceiling: int = 2) -> Places:
