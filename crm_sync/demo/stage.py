@@ -26,8 +26,8 @@ from crm_sync.sandbox import chatwoot as chatwoot_sandbox, glpi as glpi_sandbox,
 from crm_sync.sandbox.server import SandboxServer
 from crm_sync.supervisor import Service
 
-#: Engine times of the demo: short, so that a day and its faults fit into a minute. But for one: with deliveries shuffled
-#: on purpose, a machine that is busy with other things must not seem to bring the rest into disorder.
+#: Engine times of the demo: short, so that a day and its faults fit into a minute. But for the first: the day shuffles
+#: its deliveries, and a machine that is busy with other things must not add to their disorder.
 ENGINE: Mapping[str, str] = {
     "CRM_SYNC_SETTLE_S": "2",
     "CRM_SYNC_RETRY_DELAYS_S": "0.5,1,2,5,10,10,10",
