@@ -28,6 +28,9 @@ from crm_sync.events import (
     Status,
 )
 
+#: Why an update of a message is skipped that the CRM does not show. Should the message come yet, its updates do too.
+NOT_MIRRORED = "not_mirrored"
+
 LocalType = Literal["contact", "conversation", "message", "attachment", "remote"]
 
 

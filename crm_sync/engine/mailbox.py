@@ -17,19 +17,19 @@ import structlog
 
 from crm_sync import keys, owner
 from crm_sync.chatwoot import payloads
-from crm_sync.crms.base import HookView, Link, LinkKey, Local, Pace
+from crm_sync.crms.base import NOT_MIRRORED, HookView, Link, LinkKey, Local, Pace
 from crm_sync.engine import apps, breaker, features, mirror, remote
 from crm_sync.engine.dispatch import AttemptLog, Policy, Verdict, attempt, verdict
 from crm_sync.engine.ensure import JournalPort, as_link, records_of
 from crm_sync.engine.order import Waiting, in_order, superseding
 from crm_sync.engine.waking import hook_of, wake_all
 from crm_sync.errors import ClaimLost, CrmSyncError
-from crm_sync.events import Event as HappenedEvent, RemoteUpdate
+from crm_sync.events import Event as HappenedEvent, EventName, RemoteUpdate
 from crm_sync.locks import Busy, Mutex
 from crm_sync.store import journal, links
 from crm_sync.store.journal import Gate, PendingRow
 from crm_sync.store.links import LinkRow
-from crm_sync.store.models import Account, Hook, HookState, LinkState
+from crm_sync.store.models import Account, EventState, Hook, HookState, LinkState
 from crm_sync.telemetry import metrics
 
 if TYPE_CHECKING:
@@ -374,6 +374,8 @@ class _Turn:
                 outcome=result.outcome,
                 now=self.runtime.now(),
             )
+            if taken.row.name == EventName.MESSAGE_CREATED and result.state is EventState.DONE:
+                self._take_up_again(session, taken.row)
         else:
             assert result.wait_until is not None  # noqa: S101 - a verdict ends an event or says until when it waits
             journal.wait(
@@ -384,6 +386,17 @@ class _Turn:
                 outcome=result.outcome,
                 counted=result.counted,
             )
+
+    def _take_up_again(self, session: Session, message: PendingRow) -> None:
+        """What was told of a message before the CRM showed it had nothing to change; now it has."""
+        journal.reopen(
+            session,
+            self.mailbox,
+            message_id=message.message_id,
+            reason=NOT_MIRRORED,
+            outcome=f"To be done again, since event {message.id} has brought its message.",
+            now=self.runtime.now(),
+        )
 
     def _learn(self, session: Session, result: Verdict) -> list[str]:
         """What the attempt tells about the hook. Returns the mailboxes to wake when the CRM is back."""

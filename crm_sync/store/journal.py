@@ -115,6 +115,14 @@ def wait(
     )
 
 
+def reopen(
+    session: Session, mailbox: str, *, message_id: int | None, reason: str, outcome: str, now: datetime
+) -> None:
+    """Let the updates of a message that were skipped for this reason wait anew."""
+    values = {"box": mailbox, "message": message_id, "why": reason, "words": outcome, "now": now}
+    session.execute(_REOPEN, values)
+
+
 def supersede(session: Session, row: PendingRow, by: int, now: datetime) -> bool:
     """End a waiting event whose change a later one carries as well; False when it is no longer waiting."""
     return _changed(
@@ -319,6 +327,25 @@ _FINISH = (
         finished_at=bindparam("now"),
         claim=None,
         claimed_until=None,
+    )
+)
+
+_REOPEN = (
+    update(_event_table)
+    .where(
+        _events.mailbox == bindparam("box"),
+        _events.state == EventState.SKIPPED,
+        _events.message_id == bindparam("message"),
+        _events.name == "message_updated",
+        _events.reason == bindparam("why"),
+    )
+    .values(
+        state=EventState.PENDING,
+        reason=None,
+        outcome=bindparam("words"),
+        tries=0,
+        next_attempt_at=bindparam("now"),
+        finished_at=None,
     )
 )
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from crm_sync.crms.base import Link, Local, Port, Remote
+from crm_sync.crms.base import NOT_MIRRORED, Link, Local, Port, Remote
 from crm_sync.crms.glpi import content, versions
 from crm_sync.crms.glpi.client import GlpiClient
 from crm_sync.crms.glpi.documents import Documents
@@ -69,7 +69,7 @@ class Followups(Work):
         """See that the followup shows the message as it is now. Raises Skip where there is nothing to do."""
         followup = self.port.link(Local("message", message.id), FOLLOWUP)
         if followup is None or not is_of(followup, ticket):
-            raise Skip("not_mirrored", "The message is not in GLPI, so there is nothing to change.")
+            raise Skip(NOT_MIRRORED, "The message is not in GLPI, so there is nothing to change.")
         version, remembered = versions.due(followup.agreed, event, message, self.port.now)
         remarks = self.documents.purged(followup) if version.deleted_at is not None else ""
         made = content.followup_content(message, self.marker("message", message.id), self.texts, version)

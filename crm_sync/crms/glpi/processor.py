@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from crm_sync.crms import recency
-from crm_sync.crms.base import Link, Local, Port
+from crm_sync.crms.base import NOT_MIRRORED, Link, Local, Port
 from crm_sync.crms.glpi import attributes
 from crm_sync.crms.glpi.client import GlpiClient
 from crm_sync.crms.glpi.documents import Documents
@@ -132,7 +132,7 @@ class GlpiProcessor(Work):
         if not self.settings["enable_followup_sync"]:
             raise Skip("switched_off", FOLLOWUPS_OFF)
         if ticket is None:
-            raise Skip("not_mirrored", "The message is not in GLPI, so there is nothing to change.")
+            raise Skip(NOT_MIRRORED, "The message is not in GLPI, so there is nothing to change.")
         return self.followups.updated(event, message, ticket)
 
     # -- parts ---------------------------------------------------------------------------------------------------

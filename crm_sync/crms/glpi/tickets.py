@@ -126,7 +126,7 @@ class Tickets(Work):
         known = ticket.agreed.get("description")
         if not known:
             words = f"Ticket {ticket.remote_id} was merged; what stands in it for the message is GLPI's."
-            raise Skip("not_mirrored", words)
+            raise Skip("ticket_merged", words)
         version, remembered = versions.due(known, event, message, self.port.now)
         remarks = self.documents.purged(ticket) if version.deleted_at is not None else ""
         made = self.openings.content(conversation, generation_of(ticket), message, version)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from crm_sync.crms.base import Link, Local, Port, Remote
+from crm_sync.crms.base import NOT_MIRRORED, Link, Local, Port, Remote
 from crm_sync.crms.history import History
 from crm_sync.crms.krayin import content, mapping
 from crm_sync.crms.krayin.client import KrayinClient
@@ -79,7 +79,7 @@ class Notes(Tagged):
         """See that the note shows the message as it is now. Raises Skip where there is nothing to do."""
         note = self.port.link(Local("message", message.id), NOTE)
         if note is None:
-            raise Skip("not_mirrored", "The message is not in Krayin, so there is nothing to change.")
+            raise Skip(NOT_MIRRORED, "The message is not in Krayin, so there is nothing to change.")
         said = content.comment(message, self.texts)
         news = self.news(note, said, event, message)
         if message.deleted:

@@ -28,7 +28,7 @@ class Tagged(Work):
         """
         called = f"{link.remote_type} {link.remote_id}"
         if mapping.digest(said) == link.agreed.get("said"):
-            raise Skip("unchanged", f"{called} shows the message as it is.")
+            raise Skip("nothing_new", f"{called} shows the message as it is.")
         at = event.occurred_at
         as_of = at.isoformat() if at is not None and at > message.created_at else None
         if as_of and as_of < str(link.agreed.get("as_of") or ""):

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from crm_sync.engine import operate
 from crm_sync.sandbox.server import html_page, lose, refuse
 from crm_sync.store.models import EventState
 from tests.integration.glpi.desk import WEBSITE, WHATSAPP, Desk, once
@@ -197,7 +198,7 @@ def test_an_edit_is_skipped_while_followups_are_switched_off(desk: Desk, answere
     assert reasons(desk) == ["switched_off"]
 
 
-def test_an_edit_that_comes_before_its_message_is_skipped_and_the_message_is_not_lost(
+def test_an_edit_that_comes_before_its_message_is_done_once_the_message_is_there(
     desk: Desk, conversation: int
 ) -> None:
     number = desk.chatwoot.add_message(conversation, "Is it on?", direction="outgoing", sender_id=AGENT).id
@@ -205,11 +206,56 @@ def test_an_edit_that_comes_before_its_message_is_skipped_and_the_message_is_not
     created = desk.deliveries()
     desk.take(item for item in created if item["event"] == "message_updated")
     desk.drain()
+    assert reasons(desk) == ["not_mirrored"]
+
     desk.take(item for item in created if item["event"] != "message_updated")
     desk.settle()
+    assert reasons(desk) == []
+    assert "Is it plugged in?" in followup(desk)
+    outcomes = {event.name: event.outcome for event in desk.events()}
+    assert outcomes["message_updated"] == f"Followup {desk.row('ITILFollowup')['id']} updated."
 
+
+def test_an_edit_of_a_message_that_could_not_be_written_is_done_once_it_can(
+    desk: Desk, conversation: int
+) -> None:
+    def refused(_app: Any, _environ: Any, start_response: Any) -> list[bytes]:
+        start_response("400 Bad Request", [("Content-Type", "application/json")])
+        return [b'["ERROR_GLPI_ADD", "Not today."]']
+
+    number = desk.chatwoot.add_message(conversation, "Is it on?", direction="outgoing", sender_id=AGENT).id
+    fault, hit = once(refused, "POST", "/ITILFollowup", times=9)
+    desk.strike(fault)
+    desk.sync()
+    assert hit.is_set()
+    desk.strike()
+    desk.chatwoot.edit_message(number, "Is it plugged in?")
+    desk.sync()
     assert reasons(desk) == ["not_mirrored"]
-    assert "Is it on?" in followup(desk)
+
+    [failed] = desk.events(EventState.FAILED)
+    operate.retry(desk.runtime, [failed.id])
+    desk.settle()
+    assert desk.events(EventState.SKIPPED) == desk.events(EventState.FAILED) == []
+    assert "Is it plugged in?" in followup(desk)
+
+
+def test_receipts_that_come_before_their_message_end_once_it_is_there_and_cost_nothing(
+    desk: Desk, conversation: int
+) -> None:
+    desk.chatwoot.receipts = True
+    desk.chatwoot.add_message(conversation, "Is it on?", direction="outgoing", sender_id=AGENT)
+    told = desk.deliveries()
+    receipts = [item for item in told if item["event"] == "message_updated"]
+    desk.take(receipts)
+    desk.drain()
+    desk.calls()
+    desk.take(item for item in told if item["event"] == "message_created")
+    desk.settle()
+
+    assert receipts
+    assert reasons(desk) == ["nothing_new"] * len(receipts)
+    assert desk.calls() == ["POST /ITILFollowup"]
 
 
 def test_an_edit_of_a_survey_is_skipped(desk: Desk, conversation: int) -> None:

@@ -463,7 +463,7 @@ def test_a_receipt_of_what_an_activity_begins_with_costs_no_request(desk: Desk) 
     desk.chatwoot._emit_message("message_updated", message)
     desk.sync()
     assert desk.calls() == []
-    assert desk.events(EventState.SKIPPED)[-1].reason == "unchanged"
+    assert desk.events(EventState.SKIPPED)[-1].reason == "nothing_new"
 
 
 def edited(desk: Desk, number: int, which: int, text: str) -> list[Any]:
@@ -488,6 +488,28 @@ def test_an_edit_that_is_told_late_does_not_undo_a_newer_one(desk: Desk, texts: 
     shown = [row["comment"] for row in desk.activities()]
     assert sum("The newest text" in comment for comment in shown) == 1
     assert "An older text" not in "".join(shown)
+
+
+@pytest.mark.parametrize("settings", [MESSAGES], indirect=True)
+@pytest.mark.parametrize("begun", [True, False])
+def test_an_edit_that_comes_before_its_message_is_done_once_the_message_is_there(
+    desk: Desk, *, begun: bool
+) -> None:
+    _, number = desk.begin("First")
+    if begun:
+        desk.sync()
+        desk.chatwoot.add_message(number, "Second")
+    told = desk.deliveries() + edited(desk, number, -1, "As it is now")
+    early = [payload for payload in told if payload["event"] == "message_updated"]
+    desk.take(early)
+    desk.drain()
+    desk.take(payload for payload in told if payload not in early)
+    desk.settle()
+    assert len(early) == 1
+    assert sum("As it is now" in row["comment"] for row in desk.activities()) == 1
+    # Made anew, the activity shows the message as Chatwoot has it by then.
+    ends = (EventState.DONE, None) if begun else (EventState.SKIPPED, "nothing_new")
+    assert [(row.state, row.reason) for row in desk.events() if row.name == "message_updated"] == [ends]
 
 
 @pytest.mark.parametrize("settings", [MESSAGES], indirect=True)
