@@ -57,8 +57,22 @@ _QUOTED = (
 )
 
 
+#: How the database's complaints look that GLPI passes on as refusals (contracts/glpi: useremail-create-duplicate).
+_DATABASE = re.compile(
+    r"MySQL query error|in SQL query|Duplicate entry .* for key|Data too long for|Incorrect \w+ value"
+)
+#: Those that say nothing about the record: the same will do at another time. Some come after it was written.
+_PASSING = re.compile(
+    r"Deadlock found|try restarting transaction|Lock wait timeout|server has gone away|Lost connection to"
+)
+
+
 class SessionOver(ServerFault):
     """GLPI no longer knows our session."""
+
+
+class DatabaseRefusal(Rejected):
+    """The database does not take it, which no login changes."""
 
 
 def read_answer(response: Response, method: str, path: str) -> Any:
@@ -136,8 +150,10 @@ def _refusal(status: int, code: str, told: Any, method: str, path: str) -> ApiEr
         kind, sentence = NotFound, "GLPI has no such record (any more)."
     elif code == "ERROR_GLPI_ADD" and told == "":
         kind, sentence = Duplicate, "GLPI has this already."
-    elif status >= 500:
+    elif status >= 500 or (isinstance(told, str) and _PASSING.search(told)):
         kind = ServerFault if method in SAFE_METHODS else OutcomeUnknown
         # Of a broken search the text is the database's (GLPI 9.5: ERROR_SQL).
         sentence = f"GLPI answered {status} ({code})."
+    elif isinstance(told, str) and _DATABASE.search(told):
+        kind = DatabaseRefusal
     return kind(sentence, **where)

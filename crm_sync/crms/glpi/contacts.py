@@ -31,8 +31,13 @@ class Contacts(Counterparts):
 
     def _found(self, contact: Contact, fields: Fields) -> Remote | None:
         mark = self._mark(contact)
-        criteria = matching.contact_criteria(contact, mark, self.region)
-        rows = self.client.search(CONTACT, criteria, matching.CONTACT_DISPLAY)
+        rows = matching.searched(
+            lambda criteria: self.client.search(
+                CONTACT, criteria, matching.CONTACT_DISPLAY, limit=matching.MANY
+            ),
+            lambda contact: matching.contact_criteria(contact, mark, self.region),
+            contact,
+        )
         return self._linked(matching.choose_contact(rows, contact, mark, region=self.region), fields)
 
     def _recovered(self, contact: Contact, fields: Fields) -> Remote | None:

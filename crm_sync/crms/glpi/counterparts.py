@@ -1,7 +1,7 @@
 """What stands for a contact in GLPI, of whichever kind: found or made, changed only as far as the contact changed.
 
-Who chats can claim any address. So somebody who was there before us is linked, and his name, numbers and comment
-follow the contact's changes, but his addresses stay as they are.
+Who chats can claim any address. So somebody who was there before us is linked, and his name and numbers follow the
+contact's changes, but his addresses stay as they are, and so does his comment, which people wrote.
 """
 
 from __future__ import annotations
@@ -22,6 +22,9 @@ from crm_sync.errors import NotFound, Rejected, Skip
 from crm_sync.events import Contact
 
 Fields = dict[str, Any]
+
+#: What stays as it is of somebody who was there before us.
+KEPT = frozenset({"email", "comment"})
 
 
 class Counterparts(Work, ABC):
@@ -85,7 +88,7 @@ class Counterparts(Work, ABC):
         link = recency.dated(self.port, link, self.as_of)
         if not changes:
             return set()
-        written = {key: value for key, value in changes.items() if key != "email" or link.agreed.get("own")}
+        written = {key: value for key, value in changes.items() if key not in KEPT or link.agreed.get("own")}
         if written:
             self._write(link, contact, written)
             self.port.show(link.local, self.itemtype, attributes.written(self.port.now))

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import phonenumbers
@@ -36,6 +36,12 @@ CONTACT_DISPLAY = (_ID, _CONTACT_EMAIL, _COMMENT, *_CONTACT_PHONES)
 
 #: Fewer digits than this are in too many numbers to be looked for with anything between them.
 SHORTEST_NUMBER = 6
+
+#: How little a telephone number says of who somebody is, compared with a login (0) and an address (1).
+_BY_PHONE = 2
+
+#: Rows that one search brings at most.
+MANY = 50
 
 _ENCODED = {"&#60;": "<", "&#62;": ">", "&#38;": "&"}
 
@@ -67,6 +73,18 @@ def contact_criteria(contact: Contact, mark: str, region: str | None = None) -> 
     wanted = [(_COMMENT, mark)]
     wanted += _person_criteria(contact, region, _CONTACT_EMAIL, _CONTACT_PHONES)
     return _any_of(wanted)
+
+
+def searched(
+    search: Callable[[list[dict[str, Any]]], list[dict[str, Any]]],
+    criteria_of: Callable[[Contact], list[dict[str, Any]]],
+    contact: Contact,
+) -> list[dict[str, Any]]:
+    """The rows of everybody who may be this contact: one search, unless more people than it brings share his number."""
+    rows = search(criteria_of(contact))
+    if len(rows) < MANY or not contact.phone_number:
+        return rows
+    return search(criteria_of(replace(contact, phone_number=None))) + rows
 
 
 def mark_criteria(mark: str) -> list[dict[str, Any]]:
@@ -120,7 +138,7 @@ def choose_user(
     region: str | None = None,
     never: int | None = None,
 ) -> Found | None:
-    """Which of the users found is the contact: ours by login, else by e-mail, else by telephone; the oldest first.
+    """Which of the users found is the contact: ours by login, else the oldest by e-mail, else the one by telephone.
 
     Never one that is switched off, nor ``never``: the account we work as, whose own tickets GLPI reopens.
     """
@@ -135,7 +153,7 @@ def choose_user(
 def choose_contact(
     rows: Sequence[Row], contact: Contact, mark: str, *, region: str | None = None
 ) -> Found | None:
-    """Which of the GLPI Contacts found it is: ours by marker, else by e-mail, else by telephone; the oldest first."""
+    """Which of the GLPI Contacts found it is: ours by marker, else the oldest by e-mail, else the one by telephone."""
     return _best(
         rows,
         lambda row: is_marked(str(row.get(str(_COMMENT)) or ""), mark),
@@ -146,9 +164,15 @@ def choose_contact(
 def _best(
     rows: Iterable[Row], is_own: Callable[[Row], bool], rank_of: Callable[[Row], int | None]
 ) -> Found | None:
-    ranked = [(0 if is_own(row) else rank_of(row), int(row[str(_ID)])) for row in rows]
-    rank, number = min(((rank, number) for rank, number in ranked if rank is not None), default=(None, 0))
-    return None if rank is None else Found(number, own=rank == 0)
+    ranked = {int(row[str(_ID)]): 0 if is_own(row) else rank_of(row) for row in rows}
+    known = sorted((rank, number) for number, rank in ranked.items() if rank is not None)
+    if not known:
+        return None
+    rank, number = known[0]
+    if rank == _BY_PHONE and len(known) > 1:
+        # A number that several share tells nobody from the others.
+        return None
+    return Found(number, own=rank == 0)
 
 
 def is_active(row: Row) -> bool:
@@ -162,7 +186,7 @@ def has_login(row: Row, login_name: str) -> bool:
 
 
 def _rank(row: Row, contact: Contact, region: str | None, email: int, phones: Iterable[int]) -> int | None:
-    """1 for the same address, 2 for the same telephone, None for somebody else.
+    """1 for the same address, _BY_PHONE for the same telephone, None for somebody else.
 
     A telephone is proof only where addresses do not contradict: a number can be shared by people with addresses of
     their own.
@@ -174,7 +198,7 @@ def _rank(row: Row, contact: Contact, region: str | None, email: int, phones: It
     numbers = [text for field in phones for text in _texts(row.get(str(field)))]
     near = region or _region_of(contact.phone_number)
     same = wanted and any(_dialled(number, near) == wanted for number in numbers)
-    return 2 if same and not (contact.email and addresses) else None
+    return _BY_PHONE if same and not (contact.email and addresses) else None
 
 
 def _dialled(number: str | None, region: str | None) -> str:

@@ -37,8 +37,11 @@ class People(Counterparts):
         return mapping.login(self.port.hook.chatwoot_url, self.port.hook.chatwoot_account_id, contact.id)
 
     def _rows(self, contact: Contact) -> list[dict[str, Any]]:
-        criteria = matching.user_criteria(contact, self._login(contact), self.region)
-        return self.client.search(USER, criteria, matching.USER_DISPLAY)
+        return matching.searched(
+            lambda criteria: self.client.search(USER, criteria, matching.USER_DISPLAY, limit=matching.MANY),
+            lambda contact: matching.user_criteria(contact, self._login(contact), self.region),
+            contact,
+        )
 
     def _found(self, contact: Contact, fields: Fields) -> Remote | None:
         return self._chosen(self._rows(contact), contact, fields)
@@ -92,11 +95,26 @@ class People(Counterparts):
     # -- changing ------------------------------------------------------------------------------------------------
 
     def _write(self, link: Link, contact: Contact, fields: Fields) -> None:  # noqa: ARG002 - see Counterparts
+        email = str(fields.get("email") or "")
         body = mapping.user_input(fields)
         if body:
-            self.client.update(USER, link.remote_id, body)
+            try:
+                self.client.update(USER, link.remote_id, body)
+            except Rejected:
+                # GLPI 11 takes no address twice, be it of an attempt whose answer was lost. The columns are written.
+                if not email or not self._is_default(link, email):
+                    raise
         if "email" in fields:
-            self._take_away(link, str(link.agreed.get("email") or ""), str(fields["email"]))
+            self._take_away(link, str(link.agreed.get("email") or ""), email)
+
+    def _is_default(self, user: Link, email: str) -> bool:
+        """See that an address of a user is his default one; whether he has it at all."""
+        for row in self.client.items(f"{USER}/{user.remote_id}/UserEmail"):
+            if str(row.get("email", "")).lower() == email.lower():
+                if not row.get("is_default"):
+                    self.client.update("UserEmail", row["id"], {"is_default": 1})
+                return True
+        return False
 
     def _take_away(self, user: Link, before: str, now: str) -> None:
         """Take the former address away, unless it is the present one, or GLPI did not take that."""

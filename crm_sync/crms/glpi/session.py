@@ -18,7 +18,7 @@ from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
 from typing import Any
 
-from crm_sync.crms.glpi.answers import SYSTEM, SessionOver, read_answer
+from crm_sync.crms.glpi.answers import SYSTEM, DatabaseRefusal, SessionOver, read_answer
 from crm_sync.crms.http import SAFE_METHODS, Response, Transport
 from crm_sync.crms.lookups import Lookups
 from crm_sync.errors import ApiError, Rejected, Retriable, ServerFault
@@ -193,6 +193,8 @@ class GlpiSession:
             if error.status == 500 and error.code is None and not fresh:
                 self._drop(session)
                 return self._current() if method in SAFE_METHODS else None
+            return None
+        if isinstance(error, DatabaseRefusal):
             return None
         if isinstance(error, Rejected) and error.code in _MAY_BE_OUTDATED and not fresh:
             return self._current(stale=session)

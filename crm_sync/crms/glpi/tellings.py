@@ -21,7 +21,10 @@ class Tellings(Work):
     """
 
     def told(self, ticket: Link, row: Mapping[str, Any]) -> Iterator[str]:
-        """Tell what is new; says how much that was. Costs a call, and one more for each text that is told."""
+        """Tell what is new; says how much that was.
+
+        Costs a call, and one more for each text that is told, two where agents are told who wrote it.
+        """
         if not self.settings["enable_followup_pull"]:
             return
         found = [(FOLLOWUP, text) for text in self._new(ticket, FOLLOWUP)]
@@ -34,11 +37,9 @@ class Tellings(Work):
 
     def _new(self, ticket: Link, kind: str) -> list[dict[str, Any]]:
         rows = self.client.items(
-            f"{TICKET}/{ticket.remote_id}/{kind}",
-            # Names instead of ids: who wrote it is told to agents.
-            {"sort": "id", "order": "DESC", "expand_dropdowns": "true"},
-            limit=RECENT,
+            f"{TICKET}/{ticket.remote_id}/{kind}", {"sort": "id", "order": "DESC"}, limit=RECENT
         )
+        ours = self._solutions(ticket)
         return [
             row
             for row in rows
@@ -46,8 +47,15 @@ class Tellings(Work):
             and not content.is_ours(str(row.get("content") or ""))
             # What GLPI copied from a ticket that was merged.
             and not row.get("sourceitems_id")
+            and not (kind == SOLUTION and str(row["id"]) in ours)
             and not self.port.is_told((kind, str(row["id"])))
         ]
+
+    def _solutions(self, ticket: Link) -> set[str]:
+        """The solutions that we wrote, whatever became of them."""
+        numbers = range(1, int(ticket.agreed.get("solutions") or 0) + 1)
+        links = (self.port.link(ticket.local, f"{SOLUTION}.{number}") for number in numbers)
+        return {link.remote_id for link in links if link is not None}
 
     def _is_recent(self, ticket: Link, row: Mapping[str, Any]) -> bool:
         written = row.get("date_creation")
@@ -64,10 +72,25 @@ class Tellings(Work):
         files = self._files(kind, str(row["id"]), base)
         if not text and not files:
             return False
-        private = bool(row.get("is_private")) or self.settings["pulled_followups"] == "note"
-        author = str(row.get("users_id") or "GLPI") if private else None
+        private = (
+            bool(row.get("is_private"))
+            or self.settings["pulled_followups"] == "note"
+            # The customer's own words, written in GLPI: agents are to read them, he knows them.
+            or str(row.get("users_id")) == ticket.agreed.get("requester")
+        )
+        author = self._author(kind, row) if private else None
         words = returning.message(text, files, author=author, heading=self.texts("words.attachments"))
         return self.port.tell(ticket.local.id, (kind, str(row["id"])), words, private=private)
+
+    def _author(self, kind: str, row: Mapping[str, Any]) -> str:
+        """Who wrote a text, by the name GLPI gives him.
+
+        Asked for by itself: among names, GLPI empties the numbers of what has none (API::parseDropdowns), and with them
+        the mark of what it copied from a merged ticket.
+        """
+        if not row.get("users_id"):
+            return "GLPI"
+        return str(self.client.item(kind, row["id"], names=True).get("users_id") or "GLPI")
 
     def _files(self, kind: str, number: str, base: str) -> list[tuple[str, str]]:
         """Names and addresses of the documents at a text. Only who is logged in to GLPI can open them."""

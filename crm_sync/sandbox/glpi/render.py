@@ -104,8 +104,14 @@ def _links(ctx: Context, itemtype: str, row: Row) -> list[Row]:
     return found
 
 
+#: Columns that GLPI takes for references by their names, and that refer to no type: it empties what it has no name for.
+_NAMELESS = frozenset({"sourceitems_id", "sourceof_items_id"})
+
+
 def _expand(ctx: Context, found: Row, row: Row) -> None:
     for column, value in row.items():
+        if column in _NAMELESS and value:
+            found[column] = ""
         target = foreign_type(column)
         if target is None or not isinstance(value, int) or (not value and column != "entities_id"):
             continue

@@ -112,8 +112,10 @@ class UserKind(ItemKind):
                 ctx, {"users_id": row["id"], "email": address, **({"is_default": 1} if is_default else {})}
             )
         except Refused:
-            # Invalid or repeated addresses are dropped in silence (`user-create-invalid-email`).
-            return
+            # Invalid addresses are dropped in silence (`user-create-invalid-email`), by 10 repeated ones as well; of
+            # these the database of 11 complains (src/User.php, updateUserEmails; `useremail-create-duplicate`).
+            if ctx.state.flavour.is_11 and is_email(address):
+                raise
 
 
 class UserEmailKind(SilentKind):

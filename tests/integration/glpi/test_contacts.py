@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from crm_sync.crms.glpi.matching import MANY
 from crm_sync.store.models import EventState
 from tests.integration.glpi.desk import Desk
 
@@ -167,6 +168,36 @@ def test_a_shared_telephone_does_not_make_two_people_one(desk: Desk) -> None:
     assert len(desk.users()) == 1
 
 
+def test_a_number_that_several_users_share_is_none_of_theirs_alone(desk: Desk) -> None:
+    for _ in range(2):
+        desk.add_user("someone-else", phone=PHONE)
+    desk.chatwoot.create_contact(name="Ana", phone_number=PHONE)
+    desk.sync()
+
+    assert len(desk.users()) == 1
+
+
+def test_an_address_is_found_though_more_people_than_a_search_brings_share_the_number(desk: Desk) -> None:
+    for number in range(MANY + 5):
+        desk.add_user(f"colleague-{number}", f"colleague-{number}@example.com", phone=PHONE)
+    there = desk.add_user("the-boss", "boss@example.com", phone=PHONE)
+    desk.chatwoot.create_contact(name="Boss", email="boss@example.com", phone_number=PHONE)
+    desk.sync()
+
+    assert desk.outcome() == f"User {there} found and linked."
+
+
+def test_what_people_wrote_of_a_user_who_was_there_before_us_stays(desk: Desk) -> None:
+    there = desk.add_user("someone-else", "ana@example.com", comment="Call before you visit.")
+    contact = desk.chatwoot.create_contact(name="Ana", email="ana@example.com")
+    desk.sync()
+    desk.chatwoot.update_contact(contact.id, name="Ana Lima", additional_attributes={"city": "Recife"})
+    desk.sync()
+
+    row = desk.row("User", id=there)
+    assert (row["realname"], row["comment"]) == ("Lima", "Call before you visit.")
+
+
 def test_of_several_users_with_one_address_the_oldest_active_one_is_linked(desk: Desk) -> None:
     desk.add_user("someone-else", "ana@example.com", is_active=0)
     second = desk.add_user("someone-else", "ana@example.com")
@@ -307,6 +338,21 @@ def test_no_address_of_anybody_else_is_touched(desk: Desk) -> None:
     desk.sync()
 
     assert desk.emails(other) == ["first@example.com", "second@example.com"]
+
+
+def test_an_address_that_the_user_has_already_becomes_his_default_one(desk: Desk) -> None:
+    contact = desk.chatwoot.create_contact(name="Ana", email="ana@example.com")
+    desk.sync()
+    [user] = desk.users()
+    with desk.glpi.state.lock:
+        email = desk.glpi.state.flavour.stored("lima@example.com")
+        desk.glpi.state["UserEmail"].insert({"users_id": user["id"], "email": email, "is_default": 0})
+    desk.chatwoot.update_contact(contact.id, name="Ana Lima", email="lima@example.com")
+    desk.sync()
+
+    assert desk.failed() == []
+    assert desk.emails(user["id"]) == ["lima@example.com"]
+    assert desk.row("User", id=user["id"])["realname"] == "Lima"
 
 
 def test_the_addresses_of_a_user_who_was_there_before_us_stay_as_they_are(desk: Desk) -> None:

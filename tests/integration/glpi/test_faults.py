@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -9,6 +10,8 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
+from werkzeug.test import run_wsgi_app
+from werkzeug.wrappers import Response
 
 from crm_sync.engine import mailbox
 from crm_sync.sandbox.server import html_page, lose, refuse
@@ -65,6 +68,15 @@ def play(desk: Desk, *, before: Step | None = None) -> dict[str, Any]:
     return desk.picture()
 
 
+def deadlock(app: Any, environ: Any, start_response: Any) -> Any:
+    """The record is written, then the database complains of something else: GLPI 11 calls that a refusal."""
+    run_wsgi_app(app, environ, buffered=True)
+    words = "MySQL query error: Deadlock found when trying to get lock; try restarting transaction (1213) in SQL query"
+    code = {"POST": "ERROR_GLPI_ADD", "PUT": "ERROR_GLPI_UPDATE", "DELETE": "ERROR_GLPI_DELETE"}
+    body = json.dumps([code[environ["REQUEST_METHOD"]], f'{words} "INSERT INTO `glpi_logs`".'])
+    return Response(body, 400, mimetype="application/json")(environ, start_response)
+
+
 @pytest.fixture
 def quiet(another_desk: Callable[[], Desk]) -> dict[str, Any]:
     """What GLPI shows when nothing goes wrong."""
@@ -93,7 +105,7 @@ def test_sessions_that_expire_all_the_time_do_no_harm(desk: Desk, quiet: dict[st
         r"DELETE /UserEmail/\d+",
     ],
 )
-@pytest.mark.parametrize("kind", [lose, html_page, refuse])
+@pytest.mark.parametrize("kind", [lose, html_page, refuse, deadlock])
 def test_an_answer_that_is_lost_or_no_answer_changes_nothing_in_the_end(
     desk: Desk, quiet: dict[str, Any], write: str, kind: Callable[..., Any]
 ) -> None:

@@ -254,8 +254,8 @@ def test_what_changed_is_written_and_what_is_gone_is_emptied(desk: Desk) -> None
     assert desk.outcome() == f"GLPI contact {row['id']} updated: comment, email, name."
 
 
-def test_the_address_of_a_contact_that_was_there_before_us_stays_as_it_is(desk: Desk) -> None:
-    there = add_contact(desk, name="Boss", email="boss@example.com")
+def test_address_and_comment_of_a_contact_that_was_there_before_us_stay_as_they_are(desk: Desk) -> None:
+    there = add_contact(desk, name="Boss", email="boss@example.com", comment="Call before you visit.")
     contact = desk.chatwoot.create_contact(name="Bo Ss", email="boss@example.com")
     desk.sync()
     desk.chatwoot.update_contact(
@@ -267,7 +267,7 @@ def test_the_address_of_a_contact_that_was_there_before_us_stays_as_it_is(desk: 
     assert (row["name"], row["email"], row["comment"]) == (
         "Bo Smith",
         "boss@example.com",
-        '{"city": "Recife"}',
+        "Call before you visit.",
     )
 
 

@@ -475,6 +475,48 @@ def test_a_solution_is_told_before_its_conversation_is_resolved(
     assert len(texts(desk, conversation)) == 1
 
 
+@pytest.mark.parametrize("settings", [WITH_TEXTS | {"pulled_followups": "message"}])
+def test_what_stood_in_a_ticket_that_was_merged_into_ours_is_told_to_nobody(
+    desk: Desk, technician: Technician, conversation: int
+) -> None:
+    fields = {"itemtype": "Ticket", "items_id": technician.ticket()["id"], "is_private": 0}
+    other = technician.client.create("Ticket", {"name": "Bob's salary", "content": "It is 5000."})
+    copied = {"content": "Bob's salary: it is 5000.", "sourceitems_id": other}
+    technician.client.create("ITILFollowup", fields | copied)
+    technician.client.create("ITILFollowup", fields | {"content": "For you."})
+    back(desk)
+    assert texts(desk, conversation) == [("For you.", False)]
+
+
+@pytest.mark.parametrize("settings", [WITH_TEXTS | {"pulled_followups": "message"}])
+def test_what_the_customer_writes_in_glpi_is_told_to_agents_only(
+    desk: Desk, technician: Technician, conversation: int
+) -> None:
+    [customer] = desk.users()
+    technician.write("I found this portal.", users_id=customer["id"])
+    back(desk)
+    [(told, private)] = texts(desk, conversation)
+    assert private
+    assert told.startswith("**Souza Ana** (GLPI):")
+    assert "I found this portal." in told
+
+
+@pytest.mark.parametrize(
+    "settings", [WITH_TEXTS | {"pulled_followups": "message", "resolve_with": "solution"}]
+)
+def test_our_own_solution_is_not_told_though_somebody_rewrote_it(
+    desk: Desk, technician: Technician, conversation: int
+) -> None:
+    desk.chatwoot.add_message(conversation, "Please restart it.", direction="outgoing", sender_id=31)
+    desk.chatwoot.set_status(conversation, "resolved")
+    desk.sync()
+    solution = desk.row("ITILSolution")
+    technician.client.update("ITILSolution", solution["id"], {"content": "<p>Please restart it twice.</p>"})
+    desk.write("Ticket", technician.ticket()["id"], date_mod=desk.glpi.state.now())
+    back(desk)
+    assert [text for text, _ in texts(desk, conversation)] == ["Please restart it."]
+
+
 def test_what_was_written_before_somebody_wanted_it_is_not_told(
     desk: Desk, technician: Technician, conversation: int
 ) -> None:

@@ -245,6 +245,40 @@ def test_a_refusal_right_after_the_login_is_final(glpi: Glpi) -> None:
     assert glpi.calls() == ["GET /initSession", "POST /Ticket"]
 
 
+def test_what_the_database_refuses_no_login_changes_so_it_is_not_repeated(glpi: Glpi) -> None:
+    glpi.client.item("Entity", 0)
+    glpi.calls()
+    words = (
+        "MySQL query error: Data too long for column 'name' at row 1 (1406) in SQL query \"INSERT INTO x\"."
+    )
+    glpi.strike(answering(400, ["ERROR_GLPI_ADD", words]))
+    with pytest.raises(Rejected, match="Data too long"):
+        glpi.client.create("Ticket", {"name": "x"})
+
+    glpi.heal()
+    assert glpi.client.item("Entity", 0)
+    assert not [call for call in glpi.calls() if "initSession" in call]
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        "MySQL query error: Deadlock found when trying to get lock; try restarting transaction (1213)",
+        "Lock wait timeout exceeded; try restarting transaction",
+        "MySQL server has gone away",
+    ],
+)
+def test_a_passing_complaint_of_the_database_leaves_open_whether_a_record_was_written(
+    glpi: Glpi, words: str
+) -> None:
+    glpi.client.item("Entity", 0)
+    glpi.strike(answering(400, ["ERROR_GLPI_ADD", words]))
+    with pytest.raises(OutcomeUnknown):
+        glpi.client.create("Ticket", {"name": "x"})
+    with pytest.raises(ServerFault):
+        glpi.client.item("Entity", 0)
+
+
 def test_rights_missing_are_asked_for_once_more_and_then_refused(glpi: Glpi) -> None:
     client = glpi.connect(user_token=glpi.sandbox.user_tokens["self"])
     client.active_entities()
