@@ -53,15 +53,17 @@ def changes(client: GlpiClient, hook: HookView, start: PullFrom) -> Iterator[Pul
     """The tickets that changed since the last pull, a page at a time, oldest change first."""
     clock = _naive(start.now + client.utc_offset())
     watermark = start.watermark or min(clock, _naive(start.since + client.utc_offset()))
+    last = _naive(start.last + client.utc_offset()) if start.last else watermark
     news, before = False, watermark
-    for rows in _pages(client, hook, watermark - OVERLAP):
+    # A watermark ahead of GLPI's clock is of another zone: what changed since the last pull is dated before it.
+    begin = min(watermark, last) if watermark > clock else watermark
+    for rows in _pages(client, hook, begin - OVERLAP):
         reached = max((_moment(row) for row in rows), default=before)
         news = news or reached > before
         # After the last page everything is known that changed until now.
         watermark = max(watermark, min(clock, reached if len(rows) == PAGE else clock))
         yield PulledPage(tuple(_record(row, hook, clock) for row in rows), watermark)
     if news or start.last is None or _hour(start.last) != _hour(start.now):
-        last = _naive(start.last + client.utc_offset()) if start.last else before
         for rows in _pages(client, hook, min(before, last) - BIN_OVERLAP, binned=True):
             yield PulledPage(tuple(_record(row, hook, clock, binned=True) for row in rows), watermark)
 

@@ -115,6 +115,22 @@ def test_what_changes_is_told_by_the_clock_of_glpi_whatever_its_zone(feed: Feed)
     assert feed.ids() == [number]
 
 
+def test_nothing_is_missed_when_the_zone_of_glpi_moves_back(
+    feed: Feed, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    found = []
+    with monkeypatch.context() as patched:
+        # The account's zone was UTC until now.
+        patched.setattr(feed.client, "utc_offset", lambda: timedelta(0))
+        feed.ids()
+    numbers = []
+    for quarter in range(16):
+        numbers.append(feed.ticket(local(minutes=15 * quarter + 5)))
+        feed.moment = NOW + timedelta(minutes=15 * (quarter + 1))
+        found += feed.ids()
+    assert set(found) == set(numbers)
+
+
 def test_what_both_sides_know_is_told_without_a_time_of_change(feed: Feed) -> None:
     ours = feed.ticket(local(-1), users_id_lastupdater=2, urgency=4, impact=4)
     theirs = feed.ticket(local(-1), users_id_lastupdater=4, status=5)
