@@ -36,6 +36,11 @@ def shared_lock(hook_id: int, name: str) -> str:
     return f"{PREFIX}shared:{{{hook_id}:{name}}}"
 
 
+def record_lock(account_id: int, record: tuple[str, int]) -> str:
+    """Name of the mutex on a record of Chatwoot, which several hooks of its account write to."""
+    return f"{PREFIX}record:{{{account_id}:{record[0]}:{record[1]}}}"
+
+
 def pull_lock(hook_id: int) -> str:
     """Name of the mutex on the pulls of a hook."""
     return f"{PREFIX}pull:{{{hook_id}}}"

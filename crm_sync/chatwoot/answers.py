@@ -56,7 +56,7 @@ def _refusal(response: requests.Response, path: str, token: str) -> ApiError:  #
     words, field = _words(response)
     words = _without(words, token)
     about = _about(response, path, token)
-    if status in _REFUSED_TOKEN:
+    if status in _REFUSED_TOKEN and words:
         return Unauthorized(f"Chatwoot refuses our access token: {words or f'status {status}'}", **about)
     if status == HTTPStatus.NOT_FOUND and words:
         return NotFound(f"Chatwoot has no such record: {words}", **about)
@@ -66,7 +66,7 @@ def _refusal(response: requests.Response, path: str, token: str) -> ApiError:  #
         return Duplicate(f"Chatwoot has this already: {words}", **about)
     if status >= HTTPStatus.INTERNAL_SERVER_ERROR or status == HTTPStatus.REQUEST_TIMEOUT:
         return _broken(response)(f"Chatwoot has a fault of its own (status {status}).", **about)
-    if status == HTTPStatus.NOT_FOUND or status < HTTPStatus.BAD_REQUEST:
+    if status in {HTTPStatus.NOT_FOUND, *_REFUSED_TOKEN} or status < HTTPStatus.BAD_REQUEST:
         # The API says in JSON what is missing and never redirects: this is a proxy, or a wrong address.
         return ServerFault(f"Something else answered at Chatwoot's address (status {status}).", **about)
     return Rejected(f"Chatwoot refused: {words or f'status {status}'}", field=field, **about)

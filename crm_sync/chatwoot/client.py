@@ -240,7 +240,7 @@ class ChatwootClient:
         """The latest messages (up to 20), oldest first, activities left out."""
         return _messages(self.message_rows(conversation_id))
 
-    def find_message(self, conversation_id: int, key: str, *, pages: int = 5) -> Message | None:
+    def find_message(self, conversation_id: int, key: str, *, pages: int = 50) -> Message | None:
         """The message that carries our marker with this key, looked for among the latest (20 a page)."""
         before: int | None = None
         for _ in range(pages):

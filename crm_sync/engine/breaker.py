@@ -71,6 +71,13 @@ def after_success(session: Session, hook_id: int) -> bool:
     )
 
 
+def try_again(session: Session, hook_id: int, *, now: datetime) -> None:
+    """The one that was to try a resting hook did not; the next may."""
+    session.execute(
+        update(Hook).where(Hook.id == hook_id, Hook.breaker_until.is_not(None)).values(breaker_until=now)
+    )
+
+
 def may_probe(session: Session, hook_id: int, seen: datetime, *, now: datetime, rest_s: float) -> bool:
     """Take the one turn to try a resting hook whose rest is over; False when another worker took it."""
     return _changed(

@@ -144,6 +144,8 @@ class JournalPort:
                 raise
             remote, created = adopted, False
         except OutcomeUnknown:
+            # From now on, for as long as the call took it did not come to an end.
+            self._later(row_id, claimed_at=self._now())
             raise
         except (ApiError, NotYet):
             self._release(row_id)

@@ -402,14 +402,23 @@ class _Turn:
         """What the attempt tells about the hook. Returns the mailboxes to wake when the CRM is back."""
         now = self.runtime.now()
         if result.attention is not None:
-            hook = session.get_one(Hook, self.hook_id)
-            hook.state, hook.state_reason, hook.updated_at = HookState.NEEDS_ATTENTION, result.attention, now
+            hook = session.get_one(Hook, self.hook_id, with_for_update=True)
+            # What an operator paused meanwhile stays so.
+            if hook.state == HookState.ACTIVE:
+                hook.state, hook.state_reason, hook.updated_at = (
+                    HookState.NEEDS_ATTENTION,
+                    result.attention,
+                    now,
+                )
             log.error("hook_needs_attention", hook=hook.id, app_id=hook.app_id, reason=result.attention)
         elif result.attempt == breaker.RETRIABLE:
             if breaker.after_failure(
                 session, self.hook_id, now=now, rest_s=self.runtime.config.breaker_rest_s
             ):
                 log.error("breaker_opened", hook=self.hook_id, reason=result.outcome)
+        elif self.probing and result.attempt in {"skipped", "deferred"}:
+            # It asked nobody whether the CRM is back; the next one is to do so at once.
+            breaker.try_again(session, self.hook_id, now=now)
         elif (
             self.probing
             and result.attempt in {"done", "failed"}

@@ -15,8 +15,10 @@ import structlog
 from sqlalchemy import Table, bindparam, func, select, update
 from sqlalchemy.orm import Session
 
+from crm_sync import keys, owner
 from crm_sync.engine import retry
 from crm_sync.errors import ApiError, NotFound, Unauthorized
+from crm_sync.locks import Busy
 from crm_sync.store.models import Hook, Link
 
 if TYPE_CHECKING:
@@ -33,6 +35,8 @@ _table = cast("Table", Link.__table__)
 
 #: How long a write-back waits that Chatwoot refused because of the token, in seconds.
 UNAUTHORIZED_WAIT_S = 600.0
+#: How long a write-back waits while another hook writes to the same record, in seconds.
+BUSY_WAIT_S = 0.5
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,9 +59,14 @@ def write_back(runtime: Runtime, mailbox: str) -> None:
             return
         account = session.get_one(Hook, links_due[0].hook_id).account
     chatwoot = runtime.chatwoot(account)
-    written = [
-        (links, _write(chatwoot, record, _missing(links))) for record, links in _by_record(links_due).items()
-    ]
+    written = []
+    for record, links in _by_record(links_due).items():
+        try:
+            # Until 4.16 Chatwoot replaces all attributes of a conversation: two hooks would take away each other's.
+            with runtime.mutexes.hold(keys.record_lock(account.id, record), owner.new_claim()):
+                written.append((links, _write(chatwoot, record, _missing(links))))
+        except Busy:
+            runtime.alarm.wake([mailbox], delay_s=BUSY_WAIT_S)
 
     def note(session: Session) -> None:
         for links, error in written:

@@ -311,7 +311,9 @@ def _note(runtime: Runtime, hook_id: int, begun: datetime) -> None:
 
 def _needs_attention(runtime: Runtime, hook_id: int, error: CrmSyncError) -> None:
     with runtime.store.write() as session:
-        hook = session.get_one(Hook, hook_id)
-        hook.state, hook.state_reason = HookState.NEEDS_ATTENTION, str(error)
-        hook.updated_at = runtime.now()
+        hook = session.get_one(Hook, hook_id, with_for_update=True)
+        # What an operator paused meanwhile stays so.
+        if hook.state == HookState.ACTIVE:
+            hook.state, hook.state_reason = HookState.NEEDS_ATTENTION, str(error)
+            hook.updated_at = runtime.now()
     log.error("hook_needs_attention", hook=hook_id, reason=str(error))

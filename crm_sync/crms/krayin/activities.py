@@ -160,7 +160,9 @@ class Activities(Tagged):
             "schedule_from": mapping.local_time(start, ahead),
             "schedule_to": mapping.local_time(end, ahead),
             "additional": content.tag(
-                self.marker("conversation", conversation.id), first.id if first is not None else None
+                self.marker("conversation", conversation.id),
+                first.id if first is not None else None,
+                mail=kind == "email",
             ),
             "participants": self._participants(kind, subject, person),
             **about(subject),

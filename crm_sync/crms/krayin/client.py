@@ -161,7 +161,8 @@ class KrayinClient(KrayinSession):
 
         The one way that keeps products, and the close date if it is said again (contracts: 173, 77g, 96d).
         """
-        body = {**fields, "expected_close_date": close_date(row.get("expected_close_date"))}
+        told = row.get("expected_close_date")
+        body = {**fields, "expected_close_date": close_date(told, self.ahead)}
         return self.row("PUT", f"{LEADS}/attributes/edit/{row['id']}", body)
 
     def changed_leads(self, page: int, limit: int) -> list[dict[str, Any]]:
@@ -230,9 +231,12 @@ class KrayinClient(KrayinSession):
         return found[0]
 
 
-def close_date(told: Any) -> str | None:
-    """The day of a close date, which comes back as midnight of the server's zone in UTC (contracts: 172)."""
+def close_date(told: Any, ahead: timedelta = timedelta(0)) -> str | None:
+    """The day of a close date, which comes back as midnight of the server's zone in UTC (contracts: 172).
+
+    ``ahead`` is how far the zone is known to be ahead of UTC; it matters only beyond twelve hours.
+    """
     if not told:
         return None
     moment = datetime.fromisoformat(str(told)).astimezone(UTC)
-    return f"{moment + timedelta(hours=12):%Y-%m-%d}"
+    return f"{moment + max(ahead, timedelta(hours=12)):%Y-%m-%d}"

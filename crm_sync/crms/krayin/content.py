@@ -21,12 +21,17 @@ COMMENT_BYTES = 60_000
 _KEY, _FIRST = "crm_sync", "first_message"
 
 
-def tag(mark: str, first_message: int | None = None) -> str:
+#: What Krayin's pages read of an activity of type email, and break without (activities/index.blade.php).
+_MAIL = {"from": "", "to": [], "cc": [], "bcc": [], "folders": ["inbox"]}
+
+
+def tag(mark: str, first_message: int | None = None, *, mail: bool = False) -> str:
     """What an activity of ours carries unseen: ``additional`` has to be a text of JSON (contracts: 90r, 90s).
 
-    A conversation's tells also which message its comment shows.
+    A conversation's tells also which message its comment shows; one of type email (``mail``) what its page reads of it.
     """
-    return json.dumps({_KEY: mark, **({_FIRST: first_message} if first_message is not None else {})})
+    first = {_FIRST: first_message} if first_message is not None else {}
+    return json.dumps({**(_MAIL if mail else {}), _KEY: mark, **first})
 
 
 def is_tagged(row: Mapping[str, Any], mark: str) -> bool:

@@ -271,7 +271,7 @@ class Leads(Work):
             and assignee is not None
             and assignee != link.agreed.get("assignee")
         ):
-            owner = self.owner(assignee)
+            owner = self.user_of(assignee)
             if owner is not None and owner != link.agreed.get("owner"):
                 fields["user_id"] = owner
         return fields

@@ -122,9 +122,21 @@ def placeholder(phone_number: str) -> str:
     return f"{re.sub(r'[^0-9]', '', phone_number) or 'unknown'}@{PLACEHOLDER_DOMAIN}"
 
 
+def stand_in(mark: str) -> str:
+    """An address for a person whose own Krayin does not take; nobody else's, as the marker is."""
+    return f"{mark[-64:].lstrip('.-')}@{PLACEHOLDER_DOMAIN}"
+
+
+def real(rows: list[dict[str, str]]) -> list[dict[str, str]]:
+    """Addresses without those that only stand for one, unless there are no others."""
+    return [row for row in rows if not row["value"].endswith(f"@{PLACEHOLDER_DOMAIN}")] or rows
+
+
 def emails(fields: Mapping[str, Any], phone_only: str) -> list[dict[str, str]]:
     """The addresses of a new person. Krayin wants a label with each (contracts: 31)."""
-    email = fields["email"] or (placeholder(fields["phone"]) if phone_only == "placeholder" else "")
+    email = fields["email"]
+    if not email and fields["phone"] and phone_only == "placeholder":
+        email = placeholder(fields["phone"])
     return [labelled(email)] if email else []
 
 
@@ -172,8 +184,11 @@ def address(contact: Contact) -> dict[str, str]:
 
 def custom(attributes: Mapping[str, Any], table: Mapping[str, str] | None) -> Fields:
     """The attributes of Krayin that custom attributes of Chatwoot fill; those without a value fill nothing."""
+    found = {code: attributes.get(key) for key, code in (table or {}).items()}
     return {
-        code: attributes[key] for key, code in (table or {}).items() if attributes.get(key) not in {None, ""}
+        code: ", ".join(map(str, value)) if isinstance(value, list) else value
+        for code, value in found.items()
+        if value is not None and value not in ("", [], {})
     }
 
 

@@ -29,6 +29,8 @@ def conditions(email: str, phone: str, region: str | None = None) -> dict[str, s
     found = {}
     if is_searchable(email):
         found["emails"] = f'"{email}"'
+        # Holds the first address too, and is no JSON, so upper and lower case make no difference there (contracts: 54).
+        found["unique_id"] = email
     digits = national_digits(phone, region)
     if len(digits) >= SHORTEST_NUMBER:
         found["contact_numbers"] = "%".join(digits)

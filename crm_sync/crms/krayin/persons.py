@@ -58,8 +58,19 @@ class Persons(Work):
                     recover=lambda: self._recovered(contact, fields),
                 )
             except Duplicate as taken:
-                # Krayin refuses an address that is none in the same way as one that somebody has.
-                raise Rejected(str(taken), field=taken.code, status=taken.status, path=taken.path) from taken
+                # Krayin refuses an address that is part of somebody's, and one that is none, like one that is taken.
+                if not contact.email or not str(taken.code).startswith("emails"):
+                    raise Rejected(
+                        str(taken), field=taken.code, status=taken.status, path=taken.path
+                    ) from taken
+                self.remarks.append(f"The person has no address: {taken}")
+                unknown = {**fields, "email": ""}
+                link = self.port.ensure(
+                    local,
+                    PERSON,
+                    create=lambda: self._created(contact, unknown, assignee_id),
+                    recover=lambda: self._recovered(contact, unknown),
+                )
         shown = {"krayin_person_id": int(link.remote_id), **_shown(link.agreed)}
         if not contact.custom_attributes.get("krayin_person_type"):
             shown["krayin_person_type"] = "Prospect"
@@ -75,6 +86,9 @@ class Persons(Work):
     def update(self, link: Link, contact: Contact) -> set[str]:
         """Bring a person to what its contact says; returns what changed. Raises NotFound when it is gone."""
         fields = self._said(contact, self.organizations.of(contact))
+        if not fields["email"] and not fields["phone"]:
+            # Krayin wants an address of everybody, and there is nothing to make one of.
+            fields["email"] = link.agreed.get("email") or ""
         changes = mapping.changes(link.agreed, fields)
         if not link.agreed.get("own"):
             changes = {key: value for key, value in changes.items() if key not in {"email", "phone"}}
@@ -156,7 +170,7 @@ class Persons(Work):
         owner = self.owner(assignee_id)
         body: Fields = {
             "name": fields["name"],
-            "emails": mapping.emails(fields, self.settings["phone_only"]),
+            "emails": mapping.emails(fields, self.settings["phone_only"]) or self._stand_in(contact),
             "contact_numbers": mapping.numbers(fields["phone"]),
             **fields["custom"],
             PERSON_MARKER: self.marker("contact", contact.id),
@@ -168,6 +182,12 @@ class Persons(Work):
         if fields.get("organization"):
             body["organization_id"] = fields["organization"]
         return self._remote(self.client.create_person(body), fields, own=True)
+
+    def _stand_in(self, contact: Contact) -> list[dict[str, str]]:
+        """An address for somebody whose own Krayin does not take, unless it wants none."""
+        if not contact.email or self.settings["phone_only"] == "optional":
+            return []
+        return [mapping.labelled(mapping.stand_in(self.marker("contact", contact.id)))]
 
     def _remote(self, row: Any, fields: Fields, *, own: bool) -> Remote:
         number = str(row["id"])
@@ -185,7 +205,9 @@ class Persons(Work):
         if self.settings["phone_only"] == "placeholder":
             former = mapping.placeholder(str(agreed.get("phone") or ""))
             before, now = before or former, now or mapping.placeholder(fields["phone"])
-        emails = mapping.replaced(row.get("emails"), before, now) if agreed.get("own") else row.get("emails")
+        emails = row.get("emails")
+        if agreed.get("own"):
+            emails = mapping.real(mapping.replaced(emails, before, now))
         phone = str(changes.get("phone", agreed.get("phone") or ""))
         phones = (
             mapping.replaced(row.get("contact_numbers"), str(agreed.get("phone") or ""), phone)

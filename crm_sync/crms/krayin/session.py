@@ -17,6 +17,9 @@ from crm_sync.crms.krayin.answers import NOT_LET_IN, SYSTEM, WINDOW_S, read_answ
 from crm_sync.crms.lookups import Lookups
 from crm_sync.errors import OutcomeUnknown, RateLimited, ServerFault, Unauthorized
 
+#: After so long without a refusal the next one is the first, in seconds.
+FORGET_S = 600.0
+
 
 class KrayinSession:
     """Calls with a token. All of them raise the error tree.
@@ -40,6 +43,7 @@ class KrayinSession:
         self._clock = clock
         self._guard = threading.Lock()
         self._kept_out_since: float | None = None
+        self._kept_out_at = 0.0
         self.lookups = Lookups(clock)
         #: How far the server's wall clock is ahead of UTC, as far as it has shown by what it makes of times.
         self.ahead = timedelta(0)
@@ -104,6 +108,7 @@ class KrayinSession:
         """Whether no request has been let in for longer than Krayin counts them."""
         now = self._clock()
         with self._guard:
-            if self._kept_out_since is None:
+            if self._kept_out_since is None or now - self._kept_out_at > FORGET_S:
                 self._kept_out_since = now
+            self._kept_out_at = now
             return now - self._kept_out_since > WINDOW_S

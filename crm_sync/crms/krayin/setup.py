@@ -20,8 +20,6 @@ from crm_sync.errors import (
     ApiError,
     ConfigError,
     Duplicate,
-    NotFound,
-    Permanent,
     RateLimited,
     Rejected,
     ServerFault,
@@ -57,8 +55,12 @@ def connect(hook: HookView) -> KrayinClient:
 
 
 def renews(hook: HookView) -> bool:
-    """Whether the setup can log in again."""
-    return bool(hook.settings.get("login_email") and hook.settings.get("login_password"))
+    """Whether another setup can help: it logs in again, or it finds that a Krayin of old is back.
+
+    Up to 2.1 a token that is no good and a Krayin out of order look the same (facts: trap 1).
+    """
+    has_login = hook.settings.get("login_email") and hook.settings.get("login_password")
+    return bool(has_login) or hook.facts.get("generation") != NEW
 
 
 def pace(hook: HookView) -> Pace | None:
@@ -157,11 +159,13 @@ def _token(client: KrayinClient, hook: HookView) -> str | None:
         return None
     if hook.settings.get("api_token"):
         try:
-            client.account()
+            account = client.account()
         except (Unauthorized, RateLimited):
             pass
         else:
-            return None
+            # One of somebody else was got with what the settings said before.
+            if str(account.get("email") or "").lower() == str(email).strip().lower():
+                return None
     try:
         token = client.login(str(email).strip(), str(password))
     except (Rejected, Duplicate) as refused:
@@ -363,5 +367,7 @@ def _notices(client: KrayinClient, hook: HookView) -> Iterator[str]:
             notices.register(client, notices.name_of(hook), hook.notice_url, hook.notice_secret)
         elif hook.facts.get("notices"):
             notices.unregister(client, notices.name_of(hook))
-    except (Permanent, NotFound) as refused:
+    except ApiError as refused:
+        if isinstance(refused, Unauthorized):
+            raise
         yield f"Krayin's webhook could not be set up, so its changes come with the next pull only. {refused}"

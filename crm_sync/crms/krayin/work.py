@@ -78,17 +78,21 @@ class Work:
         return mapping.marker(hook.chatwoot_url, hook.chatwoot_account_id, kind, number)
 
     def owner(self, assignee_id: int | None) -> int | None:
-        """The Krayin user who is to own a lead: the assigned agent's by e-mail address, else that of the settings."""
+        """The Krayin user who is to own a new lead or person: the assigned agent's, else that of the settings."""
         fallback: int | None = self.settings.get("default_owner_id")
+        return self.user_of(assignee_id) or fallback
+
+    def user_of(self, assignee_id: int | None) -> int | None:
+        """The Krayin user with the e-mail address of the assigned agent, where leads are to be his."""
         if not self.settings["owner_by_assignee"] or assignee_id is None:
-            return fallback
+            return None
         agents = {agent.id: agent.email for agent in self.port.chatwoot.agents()}
         email = (agents.get(assignee_id) or "").lower()
         known: dict[str, int] = self.client.lookups.get(
             "users",
             lambda: {str(row.get("email") or "").lower(): int(row["id"]) for row in self.client.users()},
         )
-        return known.get(email, fallback) if email else fallback
+        return known.get(email) if email else None
 
 
 def shared(kind: str, value: str) -> str:

@@ -104,6 +104,18 @@ def test_one_event_tries_the_crm_however_many_workers_come_after_the_rest(desk: 
         thread.join(30)
 
 
+@on_every_database
+def test_an_event_that_asks_nobody_does_not_prolong_the_rest(desk: Desk) -> None:
+    break_it(desk)
+    rest(desk)
+    desk.send(contact_created(51, name="skip me"))
+    desk.send(contact_created(52))
+    desk.drain(51)
+    assert desk.hook().breaker_until is not None
+    desk.drain(52)
+    assert desk.hook().breaker_until is None
+
+
 def test_a_failed_probe_prolongs_the_rest_and_keeps_when_it_began(desk: Desk) -> None:
     break_it(desk)
     opened = desk.hook().breaker_opened_at

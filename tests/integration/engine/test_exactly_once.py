@@ -87,6 +87,21 @@ def test_the_crm_is_given_time_to_finish_before_a_dead_workers_write_is_looked_u
     assert desk.notebook.searches == 1
 
 
+def test_the_crm_is_given_time_to_finish_from_when_we_gave_its_answer_up(desk: Desk) -> None:
+    desk.send(contact_created())
+    desk.notebook.on_write = lambda: desk.clock.forward(30)
+    desk.notebook.after.append(lost_answer())
+    desk.drain()
+    desk.notebook.on_write = None
+    desk.clock.forward(desk.runtime.config.unknown_settle_s - 0.1)
+    desk.drain()
+    assert desk.notebook.searches == 0
+    desk.clock.forward(0.2)
+    desk.drain()
+    assert desk.notebook.searches == 1
+    assert len(desk.notebook.records) == 1
+
+
 def test_nothing_is_created_when_the_search_for_an_earlier_write_fails(desk: Desk) -> None:
     desk.send(contact_created())
     desk.notebook.after.append(lost_answer())

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 import pytest
 from sqlalchemy import update
 
+from crm_sync import keys, owner
 from crm_sync.crms.base import Local
 from crm_sync.engine import mirror
 from crm_sync.engine.sweep import sweep
@@ -49,6 +50,19 @@ def due(desk: Desk, contact_id: int, **attributes: object) -> None:
 def linked(desk: Desk, person: ContactRow) -> None:
     desk.send(contact_created(person.id))
     desk.drain(person.id)
+
+
+def test_one_hook_at_a_time_writes_to_a_record_and_the_other_comes_again(
+    desk: Desk, person: ContactRow
+) -> None:
+    lock = keys.record_lock(desk.account.id, ("contact", person.id))
+    with desk.runtime.mutexes.hold(lock, owner.new_claim()):
+        linked(desk, person)
+        assert "notebook_page" not in person.custom_attributes
+    mailbox = f"{desk.hook_id}:{person.id}"
+    assert (mailbox, mirror.BUSY_WAIT_S) in desk.alarm.woken
+    desk.drain(person.id)
+    assert person.custom_attributes["notebook_page"] == 1
 
 
 def test_the_number_of_the_page_is_shown_beside_what_other_apps_have_written(

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 from sqlalchemy import update
 
+from crm_sync.engine import hooks
 from crm_sync.locks import Mutex
 from crm_sync.store.models import Delivery, EventState, HookState
 from tests.integration.engine.conftest import Desk
@@ -69,6 +70,17 @@ def test_other_contacts_go_on_when_one_waits_for_its_next_attempt(desk: Desk) ->
     desk.drain(1)
     desk.drain(2)
     assert desk.notebook.texts("line") == ["text 201"]
+
+
+def test_a_hook_that_was_paused_meanwhile_stays_so_when_its_credentials_are_refused(desk: Desk) -> None:
+    def pause() -> None:
+        hooks.pause(desk.runtime, desk.hook_id)
+
+    desk.send(contact_created())
+    desk.notebook.on_write = pause
+    desk.notebook.before.append(refused_credentials())
+    desk.drain()
+    assert desk.hook().state == HookState.PAUSED
 
 
 def test_an_event_is_skipped_with_its_reason_when_the_processor_says_so(desk: Desk) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -11,7 +12,7 @@ from crm_sync.config import Config
 from crm_sync.engine import hooks, renewal
 from crm_sync.errors import ConfigError
 from crm_sync.store.models import Hook, HookState
-from tests.integration.krayin.desk import Desk, opened
+from tests.integration.krayin.desk import Desk, once, opened
 
 
 def picture(desk: Desk) -> dict[str, Any]:
@@ -127,9 +128,46 @@ def test_who_is_logged_out_again_and_again_lets_some_time_pass(config: Config, f
 
 def test_a_token_that_was_given_is_for_people_to_renew(desk: Desk) -> None:
     lose_token(desk)
-    desk.calls()
     renewal.renew_due(desk.runtime)
-    assert desk.calls() == []
+    assert desk.hook().state == HookState.NEEDS_ATTENTION
+
+
+def test_a_krayin_that_was_out_of_order_is_gone_on_with_though_it_seemed_to_refuse_the_token(
+    desk: Desk, flavour: str
+) -> None:
+    with desk.krayin.state.lock:
+        known = dict(desk.krayin.state.tokens)
+    lose_token(desk)
+    with desk.krayin.state.lock:
+        desk.krayin.state.tokens.update(known)
+    renewal.renew_due(desk.runtime)
+    # From 2.2 on Krayin says itself that it does not know a token, so that is for people to see to.
+    expected = HookState.ACTIVE if flavour == "2.1.0" else HookState.NEEDS_ATTENTION
+    assert desk.hook().state == expected
+
+
+def test_another_login_is_used_though_the_former_ones_token_is_still_good(
+    config: Config, flavour: str
+) -> None:
+    with opened(config, flavour, LOGIN) as desk:
+        report = hooks.change(desk.runtime, desk.hook_id, {"login_email": "nobody@example.com"})
+        assert report.state == HookState.NEEDS_ATTENTION
+        assert "login_password" in (report.state_reason or "")
+
+
+def test_a_webhook_that_cannot_be_set_up_is_told_and_stops_nothing(desk: Desk) -> None:
+    def broken(_app: Any, _environ: Any, start_response: Any) -> list[bytes]:
+        start_response("500 Internal Server Error", [("Content-Type", "text/html")])
+        return [b"<h1>Server Error</h1>"]
+
+    fault, hit = once(broken, "GET", "/settings/webhooks", times=9)
+    desk.strike(fault)
+    desk.runtime.config = replace(desk.runtime.config, public_url="https://sync.example.com")
+    wanted = {"enable_bidirectional_sync": "true", "enable_krayin_webhooks": "true"}
+    report = hooks.change(desk.runtime, desk.hook_id, wanted)
+    assert hit.is_set()
+    assert report.state == HookState.ACTIVE
+    assert any("webhook could not be set up" in note for note in report.notes)
 
 
 @pytest.mark.parametrize(

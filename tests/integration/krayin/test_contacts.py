@@ -315,12 +315,52 @@ def test_a_contact_that_nothing_identifies_is_skipped(desk: Desk) -> None:
     assert "neither" in desk.outcome()
 
 
-def test_an_invalid_address_fails_in_krayins_words(desk: Desk) -> None:
-    desk.chatwoot.create_contact(name="Odd", email="no address")
+def test_an_invalid_address_is_told_in_krayins_words_and_holds_nothing_up(desk: Desk) -> None:
+    contact = desk.chatwoot.create_contact(name="Odd", email="no address")
     desk.sync()
-    assert desk.rows("leads") == []
-    (words,) = desk.failed()
-    assert "emails.0.value" in words
+    assert "The person has no address: Krayin refused emails.0.value" in desk.outcome()
+    (address,) = desk.emails(desk.row("persons")["id"])
+    assert re.fullmatch(rf"cw-.*-contact-{contact.id}@no-email\.invalid", address)
+    desk.chatwoot.update_contact(contact.id, email="odd@example.com")
+    desk.sync()
+    assert desk.emails(desk.row("persons")["id"]) == ["odd@example.com"]
+
+
+def test_an_address_that_is_part_of_somebodys_makes_a_person_without_it(desk: Desk) -> None:
+    address = {"value": "mariana@example.com", "label": "work"}
+    number = {"value": "", "label": "work"}
+    desk.client().create_person({"name": "Mariana", "emails": [address], "contact_numbers": [number]})
+    contact = desk.chatwoot.create_contact(**ANA)
+    desk.sync()
+    person = desk.row("persons", name="Ana Souza")
+    assert desk.emails(person["id"]) == ["5511988887777@no-email.invalid"]
+    assert "The person has no address" in desk.outcome()
+    assert desk.contact_shows(contact.id)["krayin_lead_id"] == desk.row("leads")["id"]
+
+
+def test_somebody_whose_address_is_written_with_capitals_is_found(desk: Desk) -> None:
+    there = desk.add_person("Ana S.", "Ana@Example.com", unique_id="||Ana@Example.com|")
+    contact = desk.chatwoot.create_contact(**ANA)
+    desk.sync()
+    assert desk.contact_shows(contact.id)["krayin_person_id"] == there
+    assert len(desk.rows("persons")) == 1
+
+
+def test_the_only_address_of_a_person_stays_when_its_contact_has_none_any_more(desk: Desk) -> None:
+    contact = desk.chatwoot.create_contact(name="Ana Souza", email="ana@example.com")
+    desk.sync()
+    desk.chatwoot.update_contact(contact.id, email="", name="Ana Lima")
+    desk.sync()
+    person = desk.row("persons")
+    assert (person["name"], desk.emails(person["id"])) == ("Ana Lima", ["ana@example.com"])
+
+
+def test_a_list_fills_an_attribute_with_its_items(desk: Desk) -> None:
+    desk.insert("attributes", code="hobbies", name="Hobbies", type="text", entity_type="persons")
+    desk.set(person_fields='{"hobbies":"hobbies"}')
+    desk.chatwoot.create_contact(**ANA, custom_attributes={"hobbies": ["Chess", "Judo"]})
+    desk.sync()
+    assert len(desk.rows("attribute_values", text_value="Chess, Judo")) == 1
 
 
 def test_a_person_that_was_deleted_is_made_anew(desk: Desk) -> None:

@@ -366,6 +366,21 @@ def test_a_lead_belongs_to_the_user_with_the_agents_address(desk: Desk) -> None:
     assert deal(desk, contact)["user_id"] == owner
 
 
+@pytest.mark.parametrize("settings", [{"owner_by_assignee": "true", "default_owner_id": "1"}], indirect=True)
+def test_a_lead_that_was_there_keeps_its_owner_where_the_agent_is_no_user_of_krayin(desk: Desk) -> None:
+    agent = next(iter(desk.chatwoot.state.users.values()))
+    owner = desk.add_user("Sales", "sales@example.com")
+    contact, number = desk.begin()
+    person = desk.add_person("Ana", desk.chatwoot.state.contacts[contact].email)
+    common = {"person_id": person, "lead_pipeline_id": 1, "lead_pipeline_stage_id": 1, "status": 1}
+    lead = desk.insert("leads", title="Big deal", user_id=owner, **common)
+    desk.sync()
+    desk.chatwoot.assign(number, assignee_id=agent.id)
+    desk.sync()
+    assert desk.contact_shows(contact)["krayin_lead_id"] == lead
+    assert deal(desk, contact)["user_id"] == owner
+
+
 def test_a_lead_belongs_to_the_default_owner_where_one_is_named(desk: Desk) -> None:
     owner = desk.add_user("Sales", "sales@example.com")
     desk.set(default_owner_id=str(owner))

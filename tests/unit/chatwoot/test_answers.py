@@ -31,7 +31,8 @@ def answer(method: str = "GET", **response: Any) -> requests.Response:
     ("method", "response", "kind"),
     [
         ("GET", {"status_code": 401, "json": {"error": "Invalid Access Token"}}, Unauthorized),
-        ("GET", {"status_code": 401, "text": "<html>"}, Unauthorized),
+        ("GET", {"status_code": 401, "text": "<html>"}, ServerFault),
+        ("GET", {"status_code": 403, "text": "<html>Blocked</html>"}, ServerFault),
         ("GET", {"status_code": 403, "json": {"error": "API access is not enabled"}}, Unauthorized),
         ("GET", {"status_code": 404, "json": {"error": "Resource could not be found"}}, NotFound),
         ("GET", {"status_code": 404, "text": "<html>no such page</html>"}, ServerFault),

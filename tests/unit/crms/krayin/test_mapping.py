@@ -176,6 +176,11 @@ def test_a_close_date_is_the_day_that_was_meant_in_any_zone(told: str | None, da
     assert close_date(told) == day
 
 
+def test_a_close_date_beyond_the_date_line_is_the_day_that_was_meant_once_the_zone_is_known() -> None:
+    assert close_date("2027-01-14T11:00:00.000000Z", timedelta(hours=13)) == "2027-01-15"
+    assert close_date("2027-01-15T03:00:00.000000Z", timedelta(hours=-3)) == "2027-01-15"
+
+
 def test_times_go_as_the_wall_time_of_the_server() -> None:
     moment = datetime(2026, 12, 1, 22, 0, 5, tzinfo=UTC)
     assert mapping.local_time(moment, timedelta(hours=5, minutes=30)) == "2026-12-02 03:30:05"
