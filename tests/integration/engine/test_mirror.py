@@ -15,7 +15,7 @@ from crm_sync.sandbox.chatwoot.records import ContactRow
 from crm_sync.sandbox.chatwoot.sandbox import ChatwootSandbox
 from crm_sync.sandbox.server import SandboxServer
 from crm_sync.store import links
-from crm_sync.store.models import Account, EventState, Link
+from crm_sync.store.models import Account, EventState, Hook, HookState, Link
 from tests.integration.engine.conftest import Desk
 from tests.payloads import contact_created, contact_updated
 
@@ -55,6 +55,19 @@ def linked(desk: Desk, person: ContactRow) -> None:
 def test_one_hook_at_a_time_writes_to_a_record_and_the_other_comes_again(
     desk: Desk, person: ContactRow
 ) -> None:
+    first = desk.hook()
+    with desk.runtime.store.write() as session:
+        columns = (
+            "account_id",
+            "settings",
+            "settings_secret",
+            "facts",
+            "version",
+            "created_at",
+            "updated_at",
+        )
+        given = {name: getattr(first, name) for name in columns}
+        session.add(Hook(app_id="another", state=HookState.PAUSED, **given))
     lock = keys.record_lock(desk.account.id, ("contact", person.id))
     with desk.runtime.mutexes.hold(lock, owner.new_claim()):
         linked(desk, person)
