@@ -10,12 +10,16 @@ import os
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 from environs import Env, EnvError, validate
 
 from crm_sync.errors import ConfigError
 
 PREFIX = "CRM_SYNC_"
+
+#: The addresses that both Celery and the locks understand.
+_REDIS_SCHEMES = frozenset({"redis", "rediss"})
 
 
 def _option(default: Any, help: str, *, secret: bool = False, check: Any = None) -> Any:
@@ -130,7 +134,29 @@ def load() -> Config:
             f"({PREFIX}CONNECT_TIMEOUT_S and {PREFIX}READ_TIMEOUT_S): otherwise two workers could do the same work.",
             setting=f"{PREFIX}LEASE_S",
         )
+    _check_address("REDIS_URL", config.redis_url, _REDIS_SCHEMES)
+    _check_address("DATABASE_URL", config.database_url)
     return config
+
+
+def _check_address(name: str, url: str, schemes: frozenset[str] | None = None) -> None:
+    """Raise ConfigError for an address that cannot be one, without a word of it: it may hold a password."""
+    try:
+        parts = urlsplit(url)
+        is_one = not url or (parts.port is None or parts.port > 0)
+    except ValueError:
+        is_one = False
+    if not is_one:
+        raise ConfigError(
+            f"{PREFIX}{name} is not an address: signs such as / : @ # within a password must be written in percent "
+            "form (%2F for /), and a port is a number.",
+            setting=f"{PREFIX}{name}",
+        )
+    if url and schemes is not None and parts.scheme not in schemes:
+        raise ConfigError(
+            f"{PREFIX}{name} must begin with one of {', '.join(f'{scheme}://' for scheme in sorted(schemes))}.",
+            setting=f"{PREFIX}{name}",
+        )
 
 
 def options(config: Config) -> list[Option]:

@@ -140,7 +140,7 @@ def set_up(runtime: Runtime, hook_id: int) -> HookReport:
     """Run the setup of a hook; it is active after it passed, and needs attention when it did not."""
     with runtime.store.write() as session:
         hook = get(session, hook_id)
-        account = hook.account
+        account, was_paused = hook.account, hook.state == HookState.PAUSED
         if hook.notice_token is None:
             # It was added before hooks had an address for notices.
             hook.notice_token, hook.notice_secret = _notice_address(runtime)
@@ -153,7 +153,7 @@ def set_up(runtime: Runtime, hook_id: int) -> HookReport:
                 result = app.setup(app.connect(view), view)
         notes += result.notes + _define_attributes(runtime, hook, app)
     except CrmSyncError as error:
-        stands = _set_state(runtime, hook_id, HookState.NEEDS_ATTENTION, str(error))
+        stands = _set_state(runtime, hook_id, HookState.NEEDS_ATTENTION, str(error), unpauses=was_paused)
         return replace(stands, code=error.code if isinstance(error, ConfigError) else None)
     with runtime.store.write() as session:
         row = get(session, hook_id)
@@ -164,7 +164,7 @@ def set_up(runtime: Runtime, hook_id: int) -> HookReport:
             row.settings_secret = runtime.store.keyring.encrypt_json({**kept, **secret})
         row.facts = {**row.facts, **result.facts}
         row.version += 1
-    active = _set_state(runtime, hook_id, HookState.ACTIVE, None)
+    active = _set_state(runtime, hook_id, HookState.ACTIVE, None, unpauses=was_paused)
     return HookReport(active.hook, active.state, active.state_reason, notes)
 
 
@@ -300,9 +300,14 @@ def _go_on(session: Session, hook_id: int, now: datetime) -> None:
     )
 
 
-def _set_state(runtime: Runtime, hook_id: int, state: HookState, reason: str | None) -> HookReport:
+def _set_state(
+    runtime: Runtime, hook_id: int, state: HookState, reason: str | None, *, unpauses: bool = True
+) -> HookReport:
     with runtime.store.write() as session:
         hook, now = get(session, hook_id), runtime.now()
+        if hook.state == HookState.PAUSED and not unpauses:
+            # An operator paused it while its setup ran.
+            return HookReport(hook_id, hook.state, hook.state_reason)
         if state is HookState.ACTIVE:
             hook.breaker_until = hook.breaker_opened_at = None
             if hook.state != HookState.ACTIVE:

@@ -626,6 +626,21 @@ def test_trying_a_hook_changes_nothing(world: World) -> None:
     assert (after.version, after.state, len(world.written())) == (before.version, "active", writes)
 
 
+def test_a_hook_that_is_paused_while_its_setup_runs_stays_so(world: World) -> None:
+    world.connect()
+    world.add()
+
+    def pause(app: Any, environ: Any, start_response: Any) -> Any:
+        hooks.pause(world.runtime, 1)
+        return app(environ, start_response)
+
+    world.glpi.faults.kinds, world.glpi.faults.fail_rate = (pause,), 1.0
+    assert hooks.set_up(world.runtime, 1).state == "paused"
+    assert hooks.report(world.runtime, 1).state == "paused"
+    world.glpi.faults.fail_rate = 0.0
+    assert hooks.resume(world.runtime, 1).state == "active"
+
+
 def test_a_hook_that_is_paused_stays_so_when_its_settings_change_and_goes_on_when_it_is_resumed(
     world: World,
 ) -> None:

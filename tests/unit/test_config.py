@@ -178,6 +178,39 @@ def test_a_configuration_cannot_be_changed() -> None:
         load().ceiling = 9  # type: ignore[misc]
 
 
+@pytest.mark.parametrize(
+    ("name", "url"),
+    [
+        ("REDIS_URL", "redis://:hunter2/secret@localhost"),
+        ("REDIS_URL", "redis://:hunter2@localhost:port"),
+        ("REDIS_URL", "sentinel://:hunter2@localhost:26379"),
+        ("REDIS_URL", "localhost:6379"),
+        ("DATABASE_URL", "postgresql://crm:hunter2@localhost:543x/crm"),
+        ("DATABASE_URL", "postgresql://crm:hunter2/secret@localhost/crm"),
+    ],
+)
+def test_an_address_that_is_none_is_refused_without_a_word_of_it(
+    clean_environment: pytest.MonkeyPatch, name: str, url: str
+) -> None:
+    clean_environment.setenv(f"CRM_SYNC_{name}", url)
+    with pytest.raises(ConfigError, match=f"CRM_SYNC_{name}") as caught:
+        load()
+    assert "hunter2" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("name", "url"),
+    [
+        ("REDIS_URL", "rediss://:hunter2%2Fsecret@[::1]:6380/1"),
+        ("DATABASE_URL", "postgresql://crm@/crm?host=/var/run/postgresql"),
+        ("DATABASE_URL", "sqlite:////var/lib/crm_sync.db"),
+    ],
+)
+def test_an_address_is_taken_as_it_is(clean_environment: pytest.MonkeyPatch, name: str, url: str) -> None:
+    clean_environment.setenv(f"CRM_SYNC_{name}", url)
+    assert getattr(load(), name.lower()) == url
+
+
 def test_a_lease_shorter_than_a_call_is_refused(clean_environment: pytest.MonkeyPatch) -> None:
     clean_environment.setenv("CRM_SYNC_LEASE_S", "33")
     with pytest.raises(
