@@ -18,7 +18,7 @@ import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any, TypeVar
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, urlsplit
 
 import requests
 
@@ -358,19 +358,20 @@ class ChatwootClient:
     ) -> Webhook:
         """The webhook with this URL and its secret, made or corrected where necessary; safe to repeat."""
         wanted = tuple(subscriptions)
-        found = self._webhook_at(url)
+        found = self.webhook_at(url)
         if found is None:
             try:
                 return self.create_webhook(url, subscriptions=wanted, name=name)
             except Duplicate:
-                found = self._webhook_at(url)
+                found = self.webhook_at(url)
                 if found is None:
                     raise
         if set(found.subscriptions) == set(wanted):
             return found
         return self.update_webhook(found.id, url=found.url, subscriptions=wanted)
 
-    def _webhook_at(self, url: str) -> Webhook | None:
+    def webhook_at(self, url: str) -> Webhook | None:
+        """The webhook that calls an address, however that is written."""
         return next((webhook for webhook in self.webhooks() if _same_url(webhook.url, url)), None)
 
     # -- custom attribute definitions ------------------------------------------------------------------------
@@ -475,14 +476,18 @@ def _created_webhook(body: Any) -> Webhook:
 
 
 def _same_url(one: str, other: str) -> bool:
-    """Whether two addresses are one endpoint: the host's letter case and a closing slash do not count."""
+    """Whether two addresses are one endpoint: the host's letter case, a closing slash and a login do not count."""
     first, second = urlsplit(one), urlsplit(other)
-    return (first.scheme, first.netloc.lower(), first.path.rstrip("/"), first.query) == (
+    return (first.scheme, _host(first), first.path.rstrip("/"), first.query) == (
         second.scheme,
-        second.netloc.lower(),
+        _host(second),
         second.path.rstrip("/"),
         second.query,
     )
+
+
+def _host(url: SplitResult) -> str:
+    return url.netloc.rpartition("@")[2].lower()
 
 
 def _model(definition: AttributeDefinition) -> str:

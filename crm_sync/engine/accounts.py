@@ -58,7 +58,7 @@ def connect(
     webhook_token = known.webhook_token if known else secrets.token_urlsafe(24)
     webhook_url = f"{config.base_url}{WEBHOOK_PATH}{webhook_token}"
     webhook = _webhook(client, webhook_url, register=register)
-    mode = signature or (SignatureMode.REQUIRED if webhook and webhook.secret else SignatureMode.OPTIONAL)
+    mode = signature or _mode(known, webhook)
     if mode is SignatureMode.REQUIRED and not (webhook and webhook.secret):
         if webhook and known is None:
             _take_away(client, webhook.id)
@@ -179,7 +179,7 @@ def _webhook(client: ChatwootClient, url: str, *, register: bool) -> Webhook | N
     try:
         if register:
             return client.register_webhook(url)
-        return next((item for item in client.webhooks() if item.url == url), None)
+        return client.webhook_at(url)
     except Rejected as error:
         raise ConfigError(
             f"Chatwoot did not let us register the webhook {url}: {error} Set CRM_SYNC_PUBLIC_URL to the address "
@@ -193,6 +193,13 @@ def _webhook(client: ChatwootClient, url: str, *, register: bool) -> Webhook | N
             "Run the command again when that is mended.",
             setting=setting,
         ) from error
+
+
+def _mode(known: Account | None, webhook: Webhook | None) -> SignatureMode:
+    """Whether deliveries must be signed, where nobody says. Who switched that off once has his reasons."""
+    if known is not None and known.signature == SignatureMode.OFF:
+        return SignatureMode.OFF
+    return SignatureMode.REQUIRED if webhook and webhook.secret else SignatureMode.OPTIONAL
 
 
 def _no_secret(webhook: Webhook | None, url: str) -> ConfigError:
