@@ -25,7 +25,7 @@ from crm_sync.engine.mailbox import mailbox_of
 from crm_sync.engine.order import position
 from crm_sync.errors import ConfigError, PayloadError, Skip
 from crm_sync.events import Event
-from crm_sync.store import Store, models
+from crm_sync.store import Store, journal, models
 from crm_sync.store.models import Source
 
 
@@ -152,6 +152,11 @@ def _insert(
         }
         for hook in taking
     ]
+    if event.conversation is not None:
+        for hook in taking:
+            # Contacts may have been merged: what the conversation has waiting is to stay in one line.
+            mailbox = mailbox_of(hook.id, event.contact.id)
+            journal.gather(session, hook.id, event.conversation.id, mailbox)
     ids = session.scalars(insert(models.Event).returning(models.Event.id), rows).all()
     return Ingested(event.name, events=tuple(ids), mailboxes=tuple(str(row["mailbox"]) for row in rows))
 

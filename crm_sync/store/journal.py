@@ -11,7 +11,19 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, cast
 
-from sqlalchemy import CursorResult, Executable, Table, bindparam, exists, func, insert, or_, select, update
+from sqlalchemy import (
+    CursorResult,
+    Executable,
+    Table,
+    and_,
+    bindparam,
+    exists,
+    func,
+    insert,
+    or_,
+    select,
+    update,
+)
 from sqlalchemy.orm import Session
 
 from crm_sync import owner
@@ -123,6 +135,11 @@ def reopen(
     session.execute(_REOPEN, values)
 
 
+def gather(session: Session, hook_id: int, conversation_id: int, mailbox: str) -> None:
+    """Let everything of a conversation wait in one mailbox, and what is in hand be seen from there."""
+    session.execute(_GATHER, {"hook": hook_id, "conversation": conversation_id, "box": mailbox})
+
+
 def supersede(session: Session, row: PendingRow, by: int, now: datetime) -> bool:
     """End a waiting event whose change a later one carries as well; False when it is no longer waiting."""
     return _changed(
@@ -188,6 +205,13 @@ def due_mailboxes(session: Session, now: datetime, *, late: timedelta, limit: in
         earlier.state == EventState.PENDING,
         earlier.position < _events.position,
         earlier.next_attempt_at > now,
+        # Of one conversation's messages the lower id is the first, whatever the clocks said (see in_order).
+        ~and_(
+            earlier.name == "message_created",
+            _events.name == "message_created",
+            earlier.conversation_id == _events.conversation_id,
+            earlier.message_id > _events.message_id,
+        ),
     )
     rows = session.execute(
         select(_events.mailbox)
@@ -328,6 +352,17 @@ _FINISH = (
         claim=None,
         claimed_until=None,
     )
+)
+
+_GATHER = (
+    update(_event_table)
+    .where(
+        _events.hook_id == bindparam("hook"),
+        _events.conversation_id == bindparam("conversation"),
+        _events.state == EventState.PENDING,
+        _events.mailbox != bindparam("box"),
+    )
+    .values(mailbox=bindparam("box"))
 )
 
 _REOPEN = (

@@ -183,7 +183,9 @@ def test_a_record_another_mailbox_is_creating_is_waited_for(desk: Desk) -> None:
                 updated_at=desk.clock(),
             )
         )  # fmt: skip
-    desk.send({**message_created(101, contact_id=2), "event": "message_updated"})
+    # In the name of another conversation: one conversation's events all wait in one mailbox.
+    update_of_it = message_created(101, conversation_id=20, contact_id=2)
+    desk.send({**update_of_it, "event": "message_updated"})
     writes = desk.notebook.writes
     desk.drain(2)
     assert desk.notebook.texts("line") == ["text 101"]

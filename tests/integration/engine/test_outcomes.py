@@ -63,6 +63,20 @@ def test_a_later_message_waits_when_an_earlier_one_is_to_be_tried_again(desk: De
     assert desk.notebook.texts("line") == ["text 101", "text 102"]
 
 
+@on_every_database
+def test_a_conversation_keeps_its_order_when_its_contact_is_merged_into_another(desk: Desk) -> None:
+    desk.send(message_created(101, contact_id=2))
+    desk.notebook.before.append(out_of_order())
+    desk.drain(2)
+    desk.send(message_created(102, contact_id=1))
+    for _ in range(2):
+        desk.drain(1)
+        desk.drain(2)
+        desk.clock.forward(60)
+    assert desk.notebook.texts("line") == ["text 101", "text 102"]
+    assert {event.mailbox for event in desk.events()} == {f"{desk.hook_id}:1"}
+
+
 def test_other_contacts_go_on_when_one_waits_for_its_next_attempt(desk: Desk) -> None:
     desk.send(message_created(101, contact_id=1))
     desk.send(message_created(201, conversation_id=20, contact_id=2))

@@ -36,6 +36,21 @@ def test_what_has_been_due_for_a_moment_is_woken_longest_waiting_first(desk: Des
     assert swept(desk) == [3, 1, 2]
 
 
+@on_every_database
+def test_a_message_is_woken_though_a_later_one_with_an_earlier_time_waits_for_its_next_attempt(
+    desk: Desk,
+) -> None:
+    desk.send(message_created(104, minute=5))
+    desk.send(message_created(103, minute=9))
+    with desk.runtime.store.write() as session:
+        until = desk.clock() + timedelta(hours=10)
+        session.execute(update(Event).where(Event.message_id == 104).values(next_attempt_at=until))
+    desk.clock.forward(30)
+    assert swept(desk) == [1]
+    desk.drain()
+    assert desk.notebook.texts("line") == ["text 103"]
+
+
 def test_what_has_just_come_has_a_wake_up_of_its_own(desk: Desk) -> None:
     desk.send(contact_created())
     assert swept(desk) == []
