@@ -37,7 +37,7 @@ OPTIONS = {
 }
 GLPI = {"latency_ms": 10, "fail_rate": 0.03}
 KRAYIN = {"latency_ms": 10, "fail_rate": 0.03}
-CHATWOOT = {"latency_ms": 5, "fail_rate": 0.03, "workers": 2}
+CHATWOOT = {"latency_ms": 5, "fail_rate": 0.03}
 
 Say = Callable[[str], None]
 
@@ -47,7 +47,7 @@ def run(seed: int, seconds: float, *, faults_at_least: int = 0, size: float = 1.
     plan = day.plan(
         seed, contacts=round(44 * size), conversations=round(64 * size), messages=round(320 * size)
     )
-    chatwoot = {**CHATWOOT, "seed": seed}
+    chatwoot = {"workers": 2, "seed": seed}
     say(f"Starting the service (seed {seed}).")
     with running(
         "web",
@@ -59,6 +59,7 @@ def run(seed: int, seconds: float, *, faults_at_least: int = 0, size: float = 1.
         chatwoot_options=chatwoot,
     ) as (system, runtime):
         system.connect(runtime, krayin=True, attachments="document")
+        system.chatwoot.faults.change(CHATWOOT)
         system.glpi.faults.change(GLPI)
         system.krayin.faults.change(KRAYIN)
         street = Street(system, plan, seconds)
