@@ -143,7 +143,7 @@ def _check_address(name: str, url: str, schemes: frozenset[str] | None = None) -
     """Raise ConfigError for an address that cannot be one, without a word of it: it may hold a password."""
     try:
         parts = urlsplit(url)
-        is_one = not url or (parts.port is None or parts.port > 0)
+        is_one = parts.port != 0
     except ValueError:
         is_one = False
     if not is_one:

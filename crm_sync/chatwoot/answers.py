@@ -57,7 +57,7 @@ def _refusal(response: requests.Response, path: str, token: str) -> ApiError:  #
     words = _without(words, token)
     about = _about(response, path, token)
     if status in _REFUSED_TOKEN and words:
-        return Unauthorized(f"Chatwoot refuses our access token: {words or f'status {status}'}", **about)
+        return Unauthorized(f"Chatwoot refuses our access token: {words}", **about)
     if status == HTTPStatus.NOT_FOUND and words:
         return NotFound(f"Chatwoot has no such record: {words}", **about)
     if status == HTTPStatus.TOO_MANY_REQUESTS or _FLOOD in words:

@@ -241,7 +241,7 @@ class ChatwootClient:
         return _messages(self.message_rows(conversation_id))
 
     def find_message(self, conversation_id: int, key: str, *, pages: int = 50) -> Message | None:
-        """The message that carries our marker with this key, looked for among the latest (20 a page)."""
+        """The message that carries our marker with this key; one that is not among the latest (20 a page) is none."""
         before: int | None = None
         for _ in range(pages):
             rows = self.message_rows(conversation_id, before=before)

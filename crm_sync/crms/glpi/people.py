@@ -101,9 +101,13 @@ class People(Counterparts):
             try:
                 self.client.update(USER, link.remote_id, body)
             except Rejected:
-                # GLPI 11 takes no address twice, be it of an attempt whose answer was lost. The columns are written.
+                # GLPI 11 takes no address twice, be it of an attempt whose answer was lost.
                 if not email or not self._is_default(link, email):
                     raise
+                # Whether that was the reason, the rest alone tells.
+                rest = mapping.user_input({**fields, "email": ""})
+                if rest:
+                    self.client.update(USER, link.remote_id, rest)
         if "email" in fields:
             self._take_away(link, str(link.agreed.get("email") or ""), email)
 

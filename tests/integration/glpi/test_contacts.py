@@ -355,6 +355,25 @@ def test_an_address_that_the_user_has_already_becomes_his_default_one(desk: Desk
     assert desk.row("User", id=user["id"])["realname"] == "Lima"
 
 
+def test_what_glpi_refuses_besides_an_address_that_is_there_fails_the_event(desk: Desk) -> None:
+    def refuses(app: Any, environ: Any, start_response: Any) -> Any:
+        if environ["REQUEST_METHOD"] != "PUT" or "/User/" not in environ["PATH_INFO"]:
+            return app(environ, start_response)
+        start_response("400 Bad Request", [("Content-Type", "application/json")])
+        return [b'["ERROR_GLPI_UPDATE", "Not today."]']
+
+    contact = desk.chatwoot.create_contact(name="Ana", email="ana@example.com")
+    desk.sync()
+    with desk.glpi.state.lock:
+        email = desk.glpi.state.flavour.stored("lima@example.com")
+        row = {"users_id": desk.users()[0]["id"], "email": email, "is_default": 1}
+        desk.glpi.state["UserEmail"].insert(row)
+    desk.strike(refuses)
+    desk.chatwoot.update_contact(contact.id, name="Ana Lima", email="lima@example.com")
+    desk.sync()
+    assert desk.failed() == ["GLPI refused: Not today."]
+
+
 def test_the_addresses_of_a_user_who_was_there_before_us_stay_as_they_are(desk: Desk) -> None:
     boss = desk.add_user("someone-else", "boss@example.com", firstname="Bo", realname="Ss")
     contact = desk.chatwoot.create_contact(name="Bo Ss", email="boss@example.com")

@@ -134,6 +134,10 @@ def test_an_email_conversation_becomes_an_email_activity_with_its_subject(desk: 
     (activity,) = desk.activities()
     assert (activity["type"], activity["title"]) == ("email", "Offer")
     assert "Please quote" in activity["comment"]
+    # Krayin's page of the lead reads these of every e-mail.
+    kept = activity["additional"]
+    kept = json.loads(kept) if isinstance(kept, str) else kept
+    assert (kept["to"], kept["folders"]) == ([], ["inbox"])
     assert desk.conversation_shows(conversation.id)["krayin_activity_type"] == "Email"
 
 

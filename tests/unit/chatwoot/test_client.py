@@ -169,7 +169,8 @@ def test_an_older_note_is_found_page_by_page(
     client: ChatwootClient, sandbox: ChatwootSandbox, conversation_id: int
 ) -> None:
     client.create_note(conversation_id, "opened", key="k", look_first=False)
-    for number in range(45):
+    # More than a busy conversation sees between two attempts.
+    for number in range(145):
         sandbox.add_message(conversation_id, f"m{number}")
     assert client.find_message(conversation_id, "k") is not None
     assert client.find_message(conversation_id, "k", pages=2) is None

@@ -150,6 +150,15 @@ def test_a_token_is_refused_once_nothing_was_let_in_for_a_minute(mock: mocking.M
         krayin.account()
 
 
+def test_two_refusals_hours_apart_say_nothing_of_the_token(mock: mocking.Mocker, clock: Clock) -> None:
+    mock.get(f"{URL}/get", status_code=500, json=CRASH, headers=JSON)
+    krayin = client(clock=clock)
+    for seconds in (0.0, 7200.0, 7230.0):
+        clock.seconds = seconds
+        with pytest.raises(RateLimited):
+            krayin.account()
+
+
 def test_one_request_let_in_says_that_the_token_is_good(mock: mocking.Mocker, clock: Clock) -> None:
     krayin = client(clock=clock)
     kept_out = {"status_code": 500, "json": CRASH, "headers": JSON}
